@@ -1,0 +1,22 @@
+"""The service: papers, claims, reproductions and verdicts over a REST API.
+
+A map of the house:
+
+main           the ASGI application: create_app, lifespan, error handlers
+api            the routers, in two lists: public and protected
+cli            the command `verdicts`
+catalogue      what is brought in from files: driver catalogues (TOML) and paper documents (JSON)
+verdicts       decide (pure), issue (THE transaction), history, evidence, predictions
+reproductions  the queue of runs: request, claim, heartbeat, finish, sweep, cancel
+claims         reported numbers
+designs        how many examples a decision takes, before any is measured
+papers         papers, versions, the paper document
+drivers        the catalogue of drivers
+protocol       pure: driver specification, protocol axes, slices
+statistics     pure: intervals, equivalence, posterior, sequential, design, GRIM, paired
+models         SQLAlchemy tables, one noun a file
+core           knows no domain: settings, database, errors, queue, pagination, logging
+embedded       Postgres and a Redis-protocol server from wheels, and the supervisor of `verdicts up`
+
+Imports point downwards in this list only; import-linter holds them to it (pyproject.toml).
+"""

@@ -1,0 +1,1 @@
+"""Claims: the numbers that papers report."""

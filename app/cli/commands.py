@@ -1,0 +1,204 @@
+"""The commands."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+import uvicorn
+
+from app.catalogue.import_document import import_document, parse_document
+from app.catalogue.load import load_catalogue
+from app.cli.devices import worker_services
+from app.cli.failures import UNEXPECTED_VERDICT, CommandError
+from app.cli.follow import follow, request
+from app.cli.service import DataDirOption, JsonOption, connected, session_of
+from app.cli.show import console, document_panel, drivers_table, papers_table, verdict_panel
+from app.cli.up import run_everything
+from app.core.migrate import upgrade
+from app.core.settings import Settings
+from app.drivers.queries import list_drivers
+from app.embedded import Supervisor
+from app.models import VerdictKind
+from app.papers.ids import PaperRef
+from app.papers.queries import PaperFilter, list_papers, read_document
+from app.papers.schemas import PaperDocumentRead
+from app.reproductions.schemas import ReproductionPost
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+HostOption = Annotated[str, typer.Option(help="The address to listen on.")]
+PortOption = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
+LimitOption = Annotated[int, typer.Option(min=1, max=200, help="How many at most.")]
+
+
+@app.command()
+def up(
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
+    data_dir: DataDirOption = None,
+    reproduce: Annotated[
+        list[str] | None,
+        typer.Option(help="Have these drivers run once the service is up, where they have no verdict yet; a pattern."),
+    ] = None,
+) -> None:
+    """Start everything: servers, migration, API and worker. Ctrl-C stops everything; the data stay."""
+    run_everything(host, port, data_dir, reproduce or [])
+
+
+@app.command()
+def api(host: HostOption = "127.0.0.1", port: PortOption = 8000, data_dir: DataDirOption = None) -> None:
+    """Serve the API on a database and a Redis that run already."""
+    _export(data_dir)
+    uvicorn.run(
+        "app.main:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        # With open streams uvicorn would wait for ever.
+        timeout_graceful_shutdown=10,
+    )
+
+
+@app.command()
+def worker(
+    device: Annotated[str, typer.Option(help="auto (every GPU, else the CPU), cpu, cuda, or cuda:N.")] = "auto",
+    data_dir: DataDirOption = None,
+) -> None:
+    """Run the worker: one process a device."""
+    settings = _export(data_dir)
+    services = worker_services(device, dict(os.environ))
+    if len(services) == 1:
+        only = services[0]
+        os.execvpe(only.argv[0], list(only.argv), dict(only.env or {}))  # noqa: S606  # no shell is wanted
+    with Supervisor(services, settings.data_dir) as supervisor:
+        supervisor.wait()
+
+
+@app.command()
+def migrate(
+    data_dir: DataDirOption = None,
+    catalogue: Annotated[bool, typer.Option(help="Load the catalogue of drivers as well.")] = False,  # noqa: FBT002
+) -> None:
+    """Bring the database's schema to the newest version."""
+    settings = connected(data_dir)
+    upgrade(settings.database_url or "")
+    if catalogue:
+        with session_of(settings) as session:
+            loaded = load_catalogue(session, settings.catalogue_dir)
+        console.print(f"{loaded.papers} papers and {loaded.drivers} drivers in the catalogue")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A paper document (JSON), or - for standard input.")],
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Import a paper document with its verdicts; ids and times are kept."""
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{file} cannot be read: {error}") from error
+    document = parse_document(text)
+    with session_of(connected(data_dir)) as session:
+        imported = import_document(session, document)
+    if as_json:
+        _print_json({"arxiv_id": imported.arxiv_id, "verdicts": imported.verdicts, "known": imported.known})
+    else:
+        console.print(f"{imported.arxiv_id}: {imported.verdicts} verdicts, {imported.known} of them known already")
+
+
+@app.command()
+def papers(
+    q: Annotated[str | None, typer.Argument(help="Words of the id, title or abstract.")] = None,
+    limit: LimitOption = 50,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """List papers, newest verdict first."""
+    with session_of(connected(data_dir)) as session:
+        page = list_papers(session, PaperFilter(q=q), limit, None)
+    if as_json:
+        typer.echo(page.model_dump_json())
+    else:
+        console.print(papers_table(page.items))
+
+
+@app.command()
+def show(paper: str, data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:  # noqa: FBT002
+    """Show a paper's document: its verdicts as they stand."""
+    with session_of(connected(data_dir)) as session:
+        body, _ = read_document(session, PaperRef.parse(paper))
+    if as_json:
+        typer.echo(body.decode())
+    else:
+        console.print(document_panel(PaperDocumentRead.model_validate_json(body)))
+
+
+@app.command()
+def reproduce(
+    paper: str,
+    driver: Annotated[str | None, typer.Option(help="Which driver; needed where a claim has several.")] = None,
+    claim: Annotated[UUID | None, typer.Option(help="Which claim; default: the headline claim.")] = None,
+    kind: Annotated[VerdictKind, typer.Option(help="Check the paper before (PRE) or after its publication.")] = (
+        VerdictKind.POST
+    ),
+    slice_size: Annotated[int | None, typer.Option(min=1, help="Measure so many examples.")] = None,
+    priority: Annotated[int, typer.Option(min=0, max=9, help="0 is served first.")] = 5,
+    force: Annotated[bool, typer.Option(help="A run of its own, even while the same is in flight.")] = False,  # noqa: FBT002
+    wait: Annotated[bool, typer.Option(help="Follow the run and print its verdict.")] = False,  # noqa: FBT002
+    expect: Annotated[str | None, typer.Option(help="With --wait: exit with 6 unless the verdict is this.")] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Ask for a reproduction of a claim."""
+    settings = connected(data_dir)
+    post = ReproductionPost(
+        claim=claim, driver=driver, kind=kind, slice_size=slice_size, priority=priority, force=force
+    )
+    run, new = request(settings, PaperRef.parse(paper), post)
+    if not wait:
+        words = f"run {run.id} is {run.state.value}" + ("" if new else " (the same one was in flight)")
+        typer.echo(run.model_dump_json()) if as_json else console.print(words)
+        return
+    verdict = follow(settings, run.id)
+    typer.echo(verdict.model_dump_json()) if as_json else console.print(verdict_panel(verdict))
+    if expect is not None and verdict.status != expect:
+        raise CommandError(f"the verdict is {verdict.status}, not {expect}", UNEXPECTED_VERDICT)
+
+
+@app.command()
+def drivers(
+    load: Annotated[bool, typer.Option(help="Load the catalogue first.")] = False,  # noqa: FBT002
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """List the drivers."""
+    settings = connected(data_dir)
+    with session_of(settings) as session:
+        if load:
+            load_catalogue(session, settings.catalogue_dir)
+        page = list_drivers(session, 200, None)
+    if as_json:
+        typer.echo(page.model_dump_json())
+    else:
+        console.print(drivers_table(page.items))
+
+
+def _export(data_dir: Path | None) -> Settings:
+    """Put what was found into the environment, where the process that is started reads it."""
+    settings = connected(data_dir)
+    os.environ["VERDICTS_DATABASE_URL"] = settings.database_url or ""
+    os.environ["VERDICTS_REDIS_URL"] = settings.redis_url or ""
+    os.environ["VERDICTS_DATA_DIR"] = str(settings.data_dir)
+    return settings
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))

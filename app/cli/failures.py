@@ -1,0 +1,55 @@
+"""What a failed command says, and with which exit code.
+
+0 done · 1 refused (the request makes no sense, or contradicts what is stored) · 2 wrong usage · 3 no such thing
+4 the run ended without a verdict · 5 the service, its database or its files cannot be reached
+6 the verdict is not the expected one
+"""
+
+import sys
+from typing import Final
+
+from sqlalchemy.exc import OperationalError
+
+from app.catalogue.errors import CatalogueError
+from app.core.errors import AppError
+from app.embedded import EmbeddedError
+
+REFUSED: Final = 1
+NOT_FOUND: Final = 3
+NO_VERDICT: Final = 4
+UNREACHABLE: Final = 5
+UNEXPECTED_VERDICT: Final = 6
+
+_HTTP_NOT_FOUND: Final = 404
+
+
+class CommandError(Exception):
+    """A command that cannot be carried out."""
+
+    def __init__(self, message: str, code: int = REFUSED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def exit_code_of(error: Exception) -> int | None:
+    """Say what is wrong in one line on stderr and return the exit code; None for an error that nobody foresaw."""
+    match error:
+        case CommandError():
+            return _say(str(error), error.code)
+        case AppError():
+            return _say(error.detail, NOT_FOUND if error.status == _HTTP_NOT_FOUND else REFUSED)
+        case CatalogueError():
+            return _say(str(error), REFUSED)
+        case EmbeddedError():
+            return _say(str(error), UNREACHABLE)
+        case OperationalError():
+            reason = str(error.orig).strip().splitlines()
+            return _say(f"the database does not answer: {reason[0] if reason else 'no reason given'}", UNREACHABLE)
+    return None
+
+
+def _say(message: str, code: int) -> int:
+    first, *more = message.splitlines()
+    sys.stderr.write(f"verdicts: {first}\n")
+    sys.stderr.writelines(f"  {line}\n" for line in more)
+    return code

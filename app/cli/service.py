@@ -1,0 +1,56 @@
+"""Where a command finds the service's database and Redis."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy.orm import Session
+
+from app.cli.failures import UNREACHABLE, CommandError
+from app.core.db import Database
+from app.core.settings import Settings
+from app.embedded import running_urls
+
+DataDirOption = Annotated[
+    Path | None, typer.Option("--data-dir", help="The data folder. [env: VERDICTS_DATA_DIR]", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def settings_of(data_dir: Path | None) -> Settings:
+    """The settings, with the data folder that was named, if any."""
+    settings = Settings()
+    return settings.model_copy(update={"data_dir": data_dir.absolute()}) if data_dir else settings
+
+
+def connected(data_dir: Path | None) -> Settings:
+    """The settings with both URLs: from the environment, else those of the `verdicts up` on this data folder.
+
+    Raises CommandError where there is neither.
+    """
+    settings = settings_of(data_dir)
+    if settings.database_url and settings.redis_url:
+        return settings
+    urls = running_urls(settings.data_dir)
+    if urls is None:
+        raise CommandError(
+            f"nothing runs on {settings.data_dir}: start it with `verdicts up`, or set VERDICTS_DATABASE_URL "
+            "and VERDICTS_REDIS_URL",
+            UNREACHABLE,
+        )
+    found = {"database_url": urls.database_url, "redis_url": urls.redis_url}
+    kept = {name: value for name in found if (value := getattr(settings, name))}
+    return settings.model_copy(update=found | kept)
+
+
+@contextmanager
+def session_of(settings: Settings) -> Iterator[Session]:
+    """One unit of work."""
+    database = Database(settings.database_url or "", pool_size=1)
+    try:
+        with database.unit_of_work() as session:
+            yield session
+    finally:
+        database.close()

@@ -1,0 +1,110 @@
+"""How papers, verdicts and runs look in a terminal."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from app.drivers.schemas import DriverRead
+from app.papers.schemas import DocumentVerdict, PaperDocumentRead, PaperSummary
+from app.verdicts.schemas import VerdictRead
+
+console: Final = Console()
+_COLOURS: Final = {"reproduced": "green", "not_reproduced": "red", "inconclusive": "yellow"}
+
+
+def status_text(status: str | None) -> Text:
+    """A status in its colour, in words."""
+    return Text((status or "no verdict").replace("_", " "), style=_COLOURS.get(status or "", "dim"))
+
+
+def _line(text: str) -> Text:
+    """Text that gives way where the terminal is narrow: cut, not wrapped. Ids beside it are never cut."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def papers_table(papers: Iterable[PaperSummary]) -> Table:
+    """Papers, one a line."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("paper", no_wrap=True)
+    table.add_column("title", ratio=1)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("issued", no_wrap=True)
+    for paper in papers:
+        issued = f"{paper.newest_verdict_at:%Y-%m-%d %H:%M}" if paper.newest_verdict_at else ""
+        table.add_row(paper.arxiv_id, _line(paper.title), status_text(paper.status), issued)
+    return table
+
+
+def drivers_table(drivers: Iterable[DriverRead]) -> Table:
+    """Drivers, one a line."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("driver", no_wrap=True)
+    table.add_column("measures", ratio=1)
+    table.add_column("protocol", no_wrap=True)
+    for driver in drivers:
+        claim, data, piece = driver.spec["claim"], driver.spec["data"], driver.spec["slice"]
+        size = piece["size"] or data["size"]
+        measures = (
+            f"{claim['row']}: {claim['reported_value']} on {data['name']} {data['split']}, {piece['kind']} {size:,}"
+        )
+        table.add_row(driver.slug, _line(measures), driver.protocol_match)
+    return table
+
+
+def document_panel(document: PaperDocumentRead) -> Panel:
+    """A paper with its verdicts."""
+    paper = document.paper
+    facts = [paper.primary_category, paper.venue, f"version {document.latest_version.version}"]
+    lines: list[Text] = [
+        Text(paper.title, style="bold"),
+        Text(" · ".join(fact for fact in facts if fact) + (" · withdrawn" if paper.withdrawn else ""), style="dim"),
+    ]
+    for verdict in (document.verdicts.post, document.verdicts.pre):
+        if verdict is not None:
+            lines += [Text(""), *_verdict_lines(verdict)]
+    if document.verdict is None:
+        lines += [Text(""), status_text(None)]
+    return Panel(Group(*lines), title=paper.arxiv_id, title_align="left", width=min(100, console.width))
+
+
+def _verdict_lines(verdict: DocumentVerdict) -> list[Text]:
+    cited = verdict.claim_citation
+    first = Text.assemble((f"{verdict.kind}  ", "bold"), status_text(verdict.status))
+    first.append(f"  confidence {verdict.confidence:g}, protocol {verdict.protocol_match}")
+    where = f"{cited.section}, {cited.row}, {cited.column}"
+    return [
+        first,
+        Text(f"      reported  {cited.reported_value!r}  ({where})"),
+        Text(f"      measured  {verdict.score:.6g}"),
+        Text(f"      issued    {verdict.computed_at:%Y-%m-%d %H:%M:%S} UTC by {verdict.agent_version}", style="dim"),
+    ]
+
+
+def verdict_panel(verdict: VerdictRead) -> Panel:
+    """One verdict with its numbers."""
+    estimate = verdict.estimate or {}
+    cited = verdict.claim_citation
+    head = Text.assemble(status_text(verdict.status), f"  confidence {verdict.confidence:g}")
+    lines = [
+        head,
+        Text(f"{cited.row}, {cited.column} ({cited.section})", style="dim"),
+        Text(""),
+        Text(f"reported   {cited.reported_value!r} {cited.reported_metric}"),
+    ]
+    if estimate:
+        low, high = estimate["interval_95"]
+        reported, margin = estimate["reported"], estimate["margin"]
+        lines += [
+            Text(f"must be    {reported:.5f} ± {margin:.5f}"),
+            Text(f"measured   {estimate['estimate']:.5f}  (95 % interval {low:.5f} to {high:.5f})"),
+        ]
+    axes = verdict.protocol_axes
+    if axes:
+        protocol = f"model {axes.model}, data {axes.data}, metric {axes.metric}, inference {axes.inference}"
+        lines.append(Text(f"protocol   {verdict.protocol_match}: {protocol}"))
+    lines.append(Text(f"verdict    {verdict.id} (number {verdict.sequence} of kind {verdict.kind})", style="dim"))
+    return Panel(Group(*lines), title=verdict.paper_arxiv_id, title_align="left", width=min(100, console.width))

@@ -1,0 +1,1 @@
+"""What every feature stands on and that knows no domain: settings, database, errors, queue, pagination, logging."""

@@ -1,0 +1,61 @@
+"""Health of the process and readiness of what it depends on."""
+
+from typing import cast
+
+import redis
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.core.db import Database
+from app.core.migrate import alembic_config
+from app.core.web import SettingsDep
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/healthz", operation_id="getHealth")
+def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", operation_id="getReadiness", responses={503: {"description": "Something is missing"}})
+def readyz(request: Request, settings: SettingsDep) -> Response:
+    """Whether the database answers with its schema at head, and Redis answers; says which does not."""
+    database = cast("Database", request.app.state.database)
+    checks = {"database": _database(database), "migrations": _migrations(database), "redis": _redis(settings.redis_url)}
+    # Redis only carries hints: without it reproductions are still accepted, and found by the sweep.
+    ready = checks["database"] == checks["migrations"] == "ok"
+    return JSONResponse({"status": "ok" if ready else "unavailable", "checks": checks}, 200 if ready else 503)
+
+
+def _database(database: Database) -> str:
+    try:
+        database.ping()
+    except SQLAlchemyError:
+        return "does not answer"
+    return "ok"
+
+
+def _migrations(database: Database) -> str:
+    head = ScriptDirectory.from_config(alembic_config("")).get_current_head()
+    try:
+        with database.engine.connect() as connection:
+            at = MigrationContext.configure(connection).get_current_revision()
+    except SQLAlchemyError:
+        return "unknown"
+    return "ok" if at == head else f"at {at}, not at {head}: run `verdicts migrate`"
+
+
+def _redis(url: str | None) -> str:
+    client = redis.Redis.from_url(url or "", socket_timeout=1, socket_connect_timeout=1)
+    try:
+        client.ping()
+    except redis.RedisError:
+        return "does not answer"
+    finally:
+        client.close()
+    return "ok"

@@ -1,0 +1,57 @@
+"""Settings from the environment (prefix `VERDICTS_`), built once at the edge and handed in."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class QueueSettings(BaseModel):
+    """The life of a reproduction on the queue. Durations are in seconds."""
+
+    lease_s: Annotated[float, Field(gt=0)] = 30.0
+    heartbeat_s: Annotated[float, Field(gt=0)] = 0.5
+    max_attempts: Annotated[int, Field(ge=1)] = 3
+    backoff_s: Annotated[float, Field(ge=0)] = 2.0
+    ring_again_s: Annotated[float, Field(gt=0)] = 10.0
+    sweep_s: Annotated[float, Field(gt=0)] = 2.0
+    deadline_s: Annotated[float, Field(gt=0)] = 7 * 24 * 3600.0
+
+
+class LimitSettings(BaseModel):
+    """What a request may cost."""
+
+    body_bytes: Annotated[int, Field(gt=0)] = 1024 * 1024
+
+
+class ArxivSettings(BaseModel):
+    """Where paper metadata is fetched from. Only this host is ever contacted."""
+
+    host: str = "export.arxiv.org"
+    timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    max_bytes: Annotated[int, Field(gt=0)] = 512 * 1024
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside, e.g. `VERDICTS_DATABASE_URL`, `VERDICTS_QUEUE__LEASE_S`."""
+
+    model_config = SettingsConfigDict(env_prefix="VERDICTS_", env_nested_delimiter="__", extra="ignore")
+
+    database_url: str | None = None
+    redis_url: str | None = None
+    data_dir: Path = Path.home() / ".local" / "share" / "paper-verdicts"
+    catalogue_dir: Path = _ROOT / "workers" / "catalogue"
+    device: str = "auto"
+    log_level: str = "INFO"
+    database_pool: Annotated[int, Field(ge=1)] = 10
+    queue: QueueSettings = QueueSettings()
+    limits: LimitSettings = LimitSettings()
+    arxiv: ArxivSettings = ArxivSettings()
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where downloads from the hub are kept."""
+        return self.data_dir / "cache"

@@ -1,0 +1,1 @@
+"""Designs: how many examples it takes to decide about a claim, before any is measured."""

@@ -1,0 +1,16 @@
+"""Designs over HTTP."""
+
+from fastapi import APIRouter, Request, Response
+
+from app.core.etag import reply_model
+from app.core.web import JsonOnly, SessionDep, problems
+from app.designs.plan import plan
+from app.designs.schemas import DesignPost, DesignRead
+
+public = APIRouter(tags=["designs"], dependencies=[JsonOnly], responses=problems(400, 413, 415, 422))
+
+
+@public.post("/designs", operation_id="planDesign", response_model=DesignRead, responses=problems(404))
+def post_design(request: Request, session: SessionDep, post: DesignPost) -> Response:
+    """How many examples it takes to find a true claim reproduced, and how long that takes. Runs nothing."""
+    return reply_model(request, plan(session, post))

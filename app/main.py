@@ -1,0 +1,76 @@
+"""The ASGI application: `uvicorn --factory app.main:create_app`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from app.api import v1
+from app.core.db import Database
+from app.core.edge import Edge
+from app.core.errors import install_error_handlers
+from app.core.health import router as operations
+from app.core.logging import configure_logging
+from app.core.queue import Doorbell, make_celery
+from app.core.settings import Settings
+from app.core.web import add_problem_schema
+from app.reproductions.sweeper import Sweeper
+
+DESCRIPTION = """
+Papers report numbers; nobody knows which of them hold. This service re-measures a reported number and serves the
+verdict: *reproduced*, *not reproduced* or *inconclusive*, with the evidence for it.
+"""
+
+
+class Service(FastAPI):
+    """FastAPI inside our own edge."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """All of FastAPI's layers, and ours around them."""
+        return Edge(super().build_middleware_stack())
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        if self.openapi_schema is None:
+            add_problem_schema(super().openapi())
+        return super().openapi()
+
+
+class SettingsMissingError(RuntimeError):
+    """The service was started without a database or a Redis."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The service on the database and Redis of the settings, which come from the environment where none are given."""
+    settings = settings or Settings()
+    if settings.database_url is None or settings.redis_url is None:
+        message = "set VERDICTS_DATABASE_URL and VERDICTS_REDIS_URL, or start everything with `verdicts up`"
+        raise SettingsMissingError(message)
+    configure_logging(settings.log_level)
+    app = Service(
+        title="Paper Verdicts",
+        version=version("paper-verdicts"),
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        max_body_size=settings.limits.body_bytes,
+        redirect_slashes=False,  # the redirect would be made of the Host header, whatever that says
+    )
+    app.state.settings = settings
+    app.state.database = Database(settings.database_url, pool_size=settings.database_pool)
+    app.state.doorbell = Doorbell(make_celery(settings.redis_url))
+    install_error_handlers(app)
+    app.include_router(v1())
+    app.include_router(operations)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    # The API sweeps too, so that runs expire and bells ring again while no worker is up.
+    with Sweeper(app.state.database, app.state.doorbell, app.state.settings.queue):
+        yield
+    app.state.doorbell.close()
+    app.state.database.close()

@@ -1,0 +1,28 @@
+"""The tables, one noun a file. Importing this package registers them all."""
+
+from app.models.base import Base
+from app.models.claim import Claim
+from app.models.driver import Driver
+from app.models.evidence import Evidence, Prediction
+from app.models.idempotency import IdempotencyKey
+from app.models.paper import Paper, PaperAlias, PaperDocument, PaperVersion
+from app.models.reproduction import Reproduction, ReproductionState
+from app.models.verdict import Verdict, VerdictKind, VerdictOrigin
+
+__all__ = [
+    "Base",
+    "Claim",
+    "Driver",
+    "Evidence",
+    "IdempotencyKey",
+    "Paper",
+    "PaperAlias",
+    "PaperDocument",
+    "PaperVersion",
+    "Prediction",
+    "Reproduction",
+    "ReproductionState",
+    "Verdict",
+    "VerdictKind",
+    "VerdictOrigin",
+]

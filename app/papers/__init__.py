@@ -1,0 +1,1 @@
+"""Papers and their versions: ids, registering, changing, listing, and the paper document."""

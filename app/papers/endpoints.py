@@ -1,0 +1,205 @@
+"""Papers and versions over HTTP."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from app.core.etag import (
+    etag_of,
+    reply,
+    reply_model,
+    require_absence_allowed,
+    require_match,
+    require_presence_allowed,
+)
+from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
+from app.core.web import JsonOnly, SessionDep, SettingsDep, problems
+from app.models import Paper
+from app.papers.add_version import add_version
+from app.papers.arxiv import fetch_metadata
+from app.papers.change import change_paper
+from app.papers.document import build_document, version_read, write_document
+from app.papers.errors import PaperMovedError, PaperNotFoundError, VersionSuffixError
+from app.papers.find import find_paper, find_version
+from app.papers.ids import PAPER_PATH, PaperRef, PaperRefDep
+from app.papers.queries import MOST_VERSIONS, PaperFilter, Sort, list_papers, list_versions, read_document
+from app.papers.register import register_paper
+from app.papers.schemas import (
+    NO_NUL,
+    PaperDocumentRead,
+    PaperPatch,
+    PaperPut,
+    PaperSummary,
+    VersionPost,
+    VersionRead,
+)
+
+public = APIRouter(tags=["papers"])
+protected = APIRouter(tags=["papers"], dependencies=[JsonOnly], responses=problems(400, 413, 415, 422))
+
+VersionPath = Annotated[int, Path(ge=1, le=MOST_VERSIONS, description="The version's number, from 1.")]
+
+
+def no_version(ref: PaperRef) -> PaperRef:
+    """Refuse `vN` where the paper as a whole is meant."""
+    if ref.version is not None:
+        detail = f"Leave out the v{ref.version}: this is about the paper as a whole."
+        raise VersionSuffixError(detail)
+    return ref
+
+
+@public.get("/papers", operation_id="listPapers", response_model=Page[PaperSummary], responses=problems(400, 422))
+def get_papers(
+    request: Request,
+    session: SessionDep,
+    q: Annotated[
+        str | None, Query(max_length=200, pattern=NO_NUL, description="Words of the id, title or abstract.")
+    ] = None,
+    category: Annotated[str | None, Query(max_length=40, pattern=NO_NUL)] = None,
+    venue: Annotated[str | None, Query(max_length=1000, pattern=NO_NUL)] = None,
+    status: Annotated[
+        str | None, Query(pattern="^(reproduced|not_reproduced|inconclusive|none)$", description="Of its verdict.")
+    ] = None,
+    withdrawn: bool | None = None,  # noqa: FBT001  # a query parameter, named by its caller
+    sort: Sort = "-newest_verdict",
+    limit: LimitQuery = 50,
+    cursor: CursorQuery = None,
+) -> Response:
+    """List and search papers, newest verdict first or by id."""
+    wanted = PaperFilter(q=q, category=category, venue=venue, status=status, withdrawn=withdrawn, sort=sort)
+    page = list_papers(session, wanted, limit, cursor)
+    response = reply_model(request, page)
+    response.headers.update(next_link(request, page.next_cursor))
+    return response
+
+
+@public.get(
+    PAPER_PATH + "/versions",
+    operation_id="listVersions",
+    response_model=Page[VersionRead],
+    responses=problems(308, 400, 404, 422),
+)
+def get_versions(
+    request: Request, session: SessionDep, ref: PaperRefDep, limit: LimitQuery = 50, cursor: CursorQuery = None
+) -> Response:
+    """The versions of a paper, newest first."""
+    page = list_versions(session, no_version(ref), limit, cursor)
+    response = reply_model(request, page)
+    response.headers.update(next_link(request, page.next_cursor))
+    return response
+
+
+@public.get(
+    PAPER_PATH + "/versions/{version}",
+    operation_id="getVersion",
+    response_model=VersionRead,
+    responses=problems(308, 404, 422),
+)
+def get_version(request: Request, session: SessionDep, ref: PaperRefDep, version: VersionPath) -> Response:
+    """One version of a paper."""
+    paper = find_paper(session, no_version(ref), location=f"/v1/papers/{{id}}/versions/{version}")
+    return reply_model(request, version_read(find_version(session, paper, version)))
+
+
+@protected.post(
+    PAPER_PATH + "/versions",
+    operation_id="addVersion",
+    response_model=VersionRead,
+    status_code=201,
+    responses=problems(308, 404, 415, 422),
+)
+def post_version(session: SessionDep, ref: PaperRefDep, post: VersionPost, request: Request) -> Response:
+    """Add the next version of a paper."""
+    paper = find_paper(session, no_version(ref), lock=True, location="/v1/papers/{id}/versions")
+    version = add_version(session, paper, post)
+    write_document(session, paper)
+    response = reply_model(request, version_read(version), status=201)
+    response.headers["Location"] = f"/v1/papers/{paper.arxiv_id}/versions/{version.version}"
+    return response
+
+
+@protected.post(
+    PAPER_PATH + "/import",
+    operation_id="importPaper",
+    response_model=PaperDocumentRead,
+    responses=problems(308, 404, 409, 422, 502) | {201: {"model": PaperDocumentRead}},
+)
+def import_paper(request: Request, session: SessionDep, settings: SettingsDep, ref: PaperRefDep) -> Response:
+    """Fetch the metadata from the arXiv API, and register the paper or bring it up to date.
+
+    What arXiv does not say (that the paper is withdrawn; its venue, where it names none) stays as it is here.
+    """
+    if no_version(ref).is_draft:
+        find_paper(session, ref, location="/v1/papers/{id}/import")
+    put = fetch_metadata(ref, settings.arxiv)
+    paper = _known(session, ref)
+    if paper is None:
+        paper, new = register_paper(session, ref, put)
+    else:
+        new = False
+        change_paper(session, paper, PaperPatch.model_validate(put.model_dump(exclude_unset=True, exclude_none=True)))
+    return _document(request, session, paper.arxiv_id, new=new)
+
+
+@protected.put(
+    PAPER_PATH,
+    operation_id="putPaper",
+    response_model=PaperDocumentRead,
+    responses=problems(409, 412, 415, 422) | {201: {"model": PaperDocumentRead}},
+)
+def put_paper(request: Request, session: SessionDep, ref: PaperRefDep, put: PaperPut) -> Response:
+    """Register a paper, or replace its metadata. `If-None-Match: *` only registers."""
+    known = _known(session, no_version(ref))
+    if known is None:
+        require_absence_allowed(request)
+    else:
+        require_match(request, _current_etag(session, ref))
+    paper, new = register_paper(session, ref, put)
+    if known is None and not new:
+        require_presence_allowed(request)
+    return _document(request, session, paper.arxiv_id, new=new)
+
+
+@protected.patch(
+    PAPER_PATH,
+    operation_id="patchPaper",
+    response_model=PaperDocumentRead,
+    responses=problems(308, 404, 409, 412, 415, 422),
+)
+def patch_paper(request: Request, session: SessionDep, ref: PaperRefDep, patch: PaperPatch) -> Response:
+    """Change some of a paper's metadata: withdraw it, name its venue or headline claim, give a draft its arXiv id."""
+    paper = find_paper(session, no_version(ref), lock=True)
+    require_match(request, _current_etag(session, ref))
+    change_paper(session, paper, patch)
+    return _document(request, session, paper.arxiv_id, new=False)
+
+
+@public.get(PAPER_PATH, operation_id="getPaper", response_model=PaperDocumentRead, responses=problems(308, 404, 422))
+def get_paper(request: Request, session: SessionDep, ref: PaperRefDep) -> Response:
+    """The paper document, at present or as of a version (`2111.09543v1`)."""
+    body, etag = read_document(session, ref)
+    return reply(request, body, etag=etag)
+
+
+def _known(session: Session, ref: PaperRef) -> Paper | None:
+    """The paper, locked, or None; a draft's former id is nobody's here, and registering refuses it."""
+    try:
+        return find_paper(session, ref, lock=True)
+    except (PaperNotFoundError, PaperMovedError):
+        return None
+
+
+def _current_etag(session: Session, ref: PaperRef) -> str:
+    """The ETag of the present document of the locked paper."""
+    body, etag = read_document(session, ref)
+    return etag or etag_of(body)
+
+
+def _document(request: Request, session: Session, arxiv_id: str, *, new: bool) -> Response:
+    session.flush()
+    document = build_document(session, find_paper(session, PaperRef(arxiv_id)))
+    assert document is not None  # noqa: S101  # every paper has a version
+    response = reply_model(request, document, status=201 if new else 200)
+    response.headers["Location"] = f"/v1/papers/{arxiv_id}"
+    return response

@@ -1,0 +1,107 @@
+"""Reproductions over HTTP."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.core.etag import JSON, reply_model
+from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
+from app.core.web import DoorbellDep, JsonOnly, SessionDep, SettingsDep, problems
+from app.models import ReproductionState, VerdictKind
+from app.papers.ids import PAPER_PATH, PaperRef, PaperRefDep
+from app.reproductions.cancel import cancel_reproduction
+from app.reproductions.idempotency import Answer, IdempotencyKeyHeader, once
+from app.reproductions.queries import ReproductionFilter, list_reproductions, read_reproduction
+from app.reproductions.request import request_reproduction
+from app.reproductions.schemas import ReproductionPost, ReproductionRead
+
+public = APIRouter(tags=["reproductions"])
+protected = APIRouter(tags=["reproductions"], dependencies=[JsonOnly], responses=problems(400, 413, 415, 422))
+
+POLL_S = 1
+
+
+@protected.post(
+    PAPER_PATH + "/reproductions",
+    operation_id="requestReproduction",
+    response_model=ReproductionRead,
+    status_code=202,
+    responses=problems(308, 404, 409, 415, 422),
+)
+def post_reproduction(
+    session: SessionDep,
+    settings: SettingsDep,
+    doorbell: DoorbellDep,
+    ref: PaperRefDep,
+    post: ReproductionPost,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> Response:
+    """Ask for a reproduction of a claim; with `vN`, as a check of that version.
+
+    While the same one is in flight, that one is returned.
+    """
+
+    def answer() -> Answer:
+        run_id, _ = request_reproduction(session, ref, post, settings.queue, doorbell)
+        session.flush()
+        body = read_reproduction(session, run_id).model_dump_json().encode()
+        return Answer(202, f"/v1/reproductions/{run_id}", body)
+
+    request = f"POST reproductions {ref} {post.model_dump_json()}".encode()
+    given, kept = once(session, idempotency_key, request, answer)
+    headers = {"Location": given.location, "Retry-After": str(POLL_S)}
+    if kept:
+        headers["Idempotent-Replayed"] = "true"
+    return Response(given.body, given.status, headers, media_type=JSON)
+
+
+@public.get(
+    "/reproductions",
+    operation_id="listReproductions",
+    response_model=Page[ReproductionRead],
+    responses=problems(400, 404, 422),
+)
+def get_reproductions(
+    request: Request,
+    session: SessionDep,
+    paper: Annotated[str | None, Query(description="Of this paper; with `vN`, checks of that version.")] = None,
+    state: ReproductionState | None = None,
+    kind: VerdictKind | None = None,
+    limit: LimitQuery = 50,
+    cursor: CursorQuery = None,
+) -> Response:
+    """List runs, newest first."""
+    ref = PaperRef.parse(paper, field="query.paper") if paper is not None else None
+    page = list_reproductions(session, ReproductionFilter(paper=ref, state=state, kind=kind), limit, cursor)
+    response = reply_model(request, page)
+    response.headers.update(next_link(request, page.next_cursor))
+    return response
+
+
+@public.get(
+    "/reproductions/{reproduction_id}",
+    operation_id="getReproduction",
+    response_model=ReproductionRead,
+    responses=problems(404, 422),
+)
+def get_reproduction(request: Request, session: SessionDep, reproduction_id: UUID) -> Response:
+    """One run: where it is, how far, and what it says so far."""
+    run = read_reproduction(session, reproduction_id)
+    response = reply_model(request, run)
+    if not run.done:
+        response.headers["Retry-After"] = str(POLL_S)
+    return response
+
+
+@protected.post(
+    "/reproductions/{reproduction_id}/cancel",
+    operation_id="cancelReproduction",
+    response_model=ReproductionRead,
+    responses=problems(404, 409, 422),
+)
+def post_cancel(request: Request, session: SessionDep, reproduction_id: UUID) -> Response:
+    """Cancel a run; its worker stops at its next heartbeat."""
+    cancel_reproduction(session, reproduction_id)
+    session.flush()
+    return reply_model(request, read_reproduction(session, reproduction_id))

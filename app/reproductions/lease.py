@@ -1,0 +1,213 @@
+"""The worker's side of a run: take the lease, keep it by heartbeats, and give it back when it cannot go on.
+
+Every write is guarded by the fence of the attempt: a worker whose lease went to another changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import ValidationError
+from sqlalchemy import Row, and_, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.core.settings import QueueSettings
+from app.models import Prediction, Reproduction, ReproductionState
+from app.protocol.driver import DriverSpec
+from app.protocol.errors import DriverError
+from app.reproductions.errors import LeaseLostError
+
+RUNNING, QUEUED = ReproductionState.running, ReproductionState.queued
+RING_SOON: Final = text("to_timestamp(0)")
+"""As `rung_at`: the next sweep of anybody rings, once the run may be taken."""
+_UNREADABLE: Final = DriverError(
+    "spec_unreadable",
+    "The run was asked for with a driver specification that this version of the service does not read. "
+    "Ask for a new run.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One attempt at one run."""
+
+    reproduction_id: UUID
+    evidence_id: UUID
+    fence: int
+    attempt: int
+    spec: DriverSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """What a heartbeat reports: the stage, and the whole progress so far."""
+
+    stage: str
+    done: int
+    total: int | None
+    correct: int
+
+
+def take_run(session: Session, worker: str, queue: QueueSettings) -> Lease | None:
+    """Take the first waiting run by priority and age, or None. Two workers never take the same one.
+
+    A run whose specification cannot be read any more fails here, so that it does not stand before the others for ever.
+    """
+    while (row := _take_first(session, worker, queue)) is not None:
+        try:
+            return Lease(row[0], row[1], row[2], row[3], DriverSpec.model_validate(row[4]))
+        except ValidationError:
+            failed = {**ended(ReproductionState.failed), "error": error_document(_UNREADABLE)}
+            session.execute(update(Reproduction).where(Reproduction.id == row[0]).values(failed))
+    return None
+
+
+def _take_first(
+    session: Session, worker: str, queue: QueueSettings
+) -> Row[UUID, UUID, int, int, dict[str, Any]] | None:
+    waiting = (
+        select(Reproduction.id)
+        .where(
+            or_(
+                and_(Reproduction.state == QUEUED, Reproduction.not_before <= func.now()),
+                and_(Reproduction.state == RUNNING, Reproduction.lease_until < func.now()),
+            ),
+            Reproduction.cancel_requested_at.is_(None),
+            Reproduction.attempt < Reproduction.max_attempts,
+            Reproduction.deadline_at > func.now(),
+        )
+        .order_by(Reproduction.priority, Reproduction.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    return session.execute(
+        update(Reproduction)
+        .where(Reproduction.id == waiting.scalar_subquery())
+        .values(
+            state=RUNNING,
+            stage="starting",
+            fence=Reproduction.fence + 1,
+            attempt=Reproduction.attempt + 1,
+            worker=worker,
+            lease_until=func.now() + timedelta(seconds=queue.lease_s),
+            heartbeat_at=func.now(),
+            started_at=func.coalesce(Reproduction.started_at, func.now()),
+        )
+        .returning(
+            Reproduction.id, Reproduction.evidence_id, Reproduction.fence, Reproduction.attempt, Reproduction.spec
+        )
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+
+
+def heartbeat(
+    session: Session, lease: Lease, beat: Beat, predictions: Sequence[dict[str, Any]], queue: QueueSettings
+) -> bool:
+    """Renew the lease, store progress and the new predictions, and say whether the run is to be cancelled.
+
+    A heartbeat whose commit got lost on its way back may be repeated: what is stored already is left as it is.
+    Raises LeaseLostError where the run is no longer this attempt's; nothing is stored then.
+    """
+    cancelled = _guarded(
+        session,
+        lease,
+        {
+            "lease_until": func.now() + timedelta(seconds=queue.lease_s),
+            "heartbeat_at": func.now(),
+            "stage": beat.stage,
+            "progress_done": beat.done,
+            "progress_total": beat.total,
+            "progress_correct": beat.correct,
+        },
+    )
+    if predictions:
+        rows = [{"evidence_id": lease.evidence_id, **one} for one in predictions]
+        session.execute(insert(Prediction).on_conflict_do_nothing(), rows)
+    return cancelled
+
+
+def stored_rows(session: Session, lease: Lease) -> tuple[set[int], int]:
+    """The rows that earlier attempts predicted already, and how many of them are right."""
+    rows = session.execute(
+        select(Prediction.row, Prediction.predicted == Prediction.gold).where(
+            Prediction.evidence_id == lease.evidence_id
+        )
+    ).all()
+    return {row for row, _ in rows}, sum(right for _, right in rows)
+
+
+def succeed(session: Session, lease: Lease) -> None:
+    """Mark the run as succeeded; its verdict has to be inserted in the same transaction.
+
+    What an earlier attempt failed of is forgotten: the run did not fail.
+    """
+    _guarded(session, lease, {**ended(ReproductionState.succeeded), "error": None})
+
+
+def confirm_cancel(session: Session, lease: Lease) -> None:
+    """Mark the run as cancelled, after the worker has stopped."""
+    _guarded(session, lease, ended(ReproductionState.cancelled))
+
+
+def give_up(session: Session, lease: Lease, error: DriverError, queue: QueueSettings) -> ReproductionState:
+    """Record why the attempt failed: back to the queue with back-off where a retry may help, else failed."""
+    most = session.scalar(select(Reproduction.max_attempts).where(Reproduction.id == lease.reproduction_id)) or 0
+    retry = error.retryable and lease.attempt < most
+    values: dict[str, Any] = {"error": error_document(error)}
+    if retry:
+        wait = timedelta(seconds=queue.backoff_s * 2 ** (lease.attempt - 1))
+        waiting = {"state": QUEUED, "stage": None, "lease_until": None, "rung_at": RING_SOON}
+        values |= {**waiting, "not_before": func.now() + wait}
+    else:
+        values |= ended(ReproductionState.failed)
+    _guarded(session, lease, values)
+    return QUEUED if retry else ReproductionState.failed
+
+
+def hand_back(session: Session, lease: Lease) -> None:
+    """Put the run back on the queue because the worker is shutting down. The attempt does not count."""
+    values = {
+        "state": QUEUED,
+        "stage": None,
+        "lease_until": None,
+        "attempt": Reproduction.attempt - 1,
+        "rung_at": RING_SOON,
+    }
+    _guarded(session, lease, values)
+
+
+def error_document(error: DriverError) -> dict[str, Any]:
+    """The error as it is stored on the run."""
+    return {
+        "type": f"urn:paper-verdicts:problem:{error.code}",
+        "title": "The run could not measure the claim",
+        "detail": error.message,
+        "code": error.code,
+        "retryable": error.retryable,
+    }
+
+
+def ended(state: ReproductionState) -> dict[str, Any]:
+    """The columns of a run that has just ended in this state."""
+    return {"state": state, "stage": None, "lease_until": None, "finished_at": func.now()}
+
+
+def _guarded(session: Session, lease: Lease, values: dict[str, Any]) -> bool:
+    """Update the run where it is still this attempt's; returns whether its cancellation is asked for."""
+    row = session.execute(
+        update(Reproduction)
+        .where(
+            Reproduction.id == lease.reproduction_id,
+            Reproduction.fence == lease.fence,
+            Reproduction.state == RUNNING,
+        )
+        .values(**values)
+        .returning(Reproduction.cancel_requested_at)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if row is None:
+        raise LeaseLostError(str(lease.reproduction_id))
+    return row[0] is not None

@@ -1,0 +1,126 @@
+"""Reading reproductions."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Row, func, select, tuple_
+from sqlalchemy.orm import Session, aliased
+
+from app.core.pagination import Page, decode_cursor, encode_cursor
+from app.models import Driver, Paper, PaperVersion, Reproduction, ReproductionState, Verdict, VerdictKind
+from app.papers.errors import PaperMovedError
+from app.papers.find import find_paper, find_version
+from app.papers.ids import PaperRef
+from app.protocol.slices import SliceSpec
+from app.reproductions.errors import ReproductionNotFoundError
+from app.reproductions.schemas import Progress, ReproductionRead, RunError, RunningEstimate
+from app.statistics.binomial import binomial_interval
+
+_ahead = aliased(Reproduction)
+_POSITION = (
+    select(func.count() + 1)
+    .select_from(_ahead)
+    .where(
+        _ahead.state == ReproductionState.queued,
+        tuple_(_ahead.priority, _ahead.id) < tuple_(Reproduction.priority, Reproduction.id),
+    )
+    .correlate(Reproduction)
+    .scalar_subquery()
+)
+_READ = (
+    select(Reproduction, Paper.arxiv_id, PaperVersion.version, Driver.slug, Verdict.id)
+    .join(Paper, Paper.id == Reproduction.paper_id)
+    .join(PaperVersion, PaperVersion.id == Reproduction.paper_version_id)
+    .join(Driver, Driver.id == Reproduction.driver_id)
+    .outerjoin(Verdict, Verdict.reproduction_id == Reproduction.id)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReproductionFilter:
+    """What a list of runs is narrowed to."""
+
+    paper: PaperRef | None = None
+    state: ReproductionState | None = None
+    kind: VerdictKind | None = None
+
+
+def read_reproduction(session: Session, reproduction_id: UUID) -> ReproductionRead:
+    """One run, with its place in the queue. Raises ReproductionNotFoundError."""
+    row = session.execute(_READ.where(Reproduction.id == reproduction_id)).one_or_none()
+    if row is None:
+        raise ReproductionNotFoundError(reproduction_id)
+    waiting = row[0].state is ReproductionState.queued
+    position = session.scalar(select(_POSITION).where(Reproduction.id == reproduction_id)) if waiting else None
+    return _read(row, position)
+
+
+def list_reproductions(
+    session: Session, wanted: ReproductionFilter, limit: int, cursor: str | None
+) -> Page[ReproductionRead]:
+    """A page of runs, newest first. The place in the queue is given on the single run only."""
+    before = decode_cursor("reproductions", cursor, lambda key: UUID(key[0]))
+    query = _READ.order_by(Reproduction.id.desc()).limit(limit + 1)
+    if wanted.paper is not None:
+        paper = _paper(session, wanted.paper)
+        query = query.where(Reproduction.paper_id == paper.id)
+        if wanted.paper.version is not None:
+            version = find_version(session, paper, wanted.paper.version)
+            query = query.where(Reproduction.paper_version_id == version.id)
+    if wanted.state is not None:
+        query = query.where(Reproduction.state == wanted.state)
+    if wanted.kind is not None:
+        query = query.where(Reproduction.kind == wanted.kind)
+    query = query.where(Reproduction.id < before) if before is not None else query
+    rows = session.execute(query).all()
+    items = [_read(row, None) for row in rows[:limit]]
+    following = encode_cursor("reproductions", [str(items[-1].id)]) if len(rows) > limit else None
+    return Page(items=items, next_cursor=following)
+
+
+def _paper(session: Session, ref: PaperRef) -> Paper:
+    """The paper, also by the id it had as a draft: a list has no other address to send its reader to."""
+    try:
+        return find_paper(session, ref)
+    except PaperMovedError as moved:
+        return find_paper(session, PaperRef(moved.arxiv_id))
+
+
+def _read(row: Row[Reproduction, str, int, str, UUID], position: int | None) -> ReproductionRead:
+    run, arxiv_id, version, slug, verdict_id = row
+    return ReproductionRead(
+        id=run.id,
+        paper_arxiv_id=arxiv_id,
+        paper_version=version,
+        claim_id=run.claim_id,
+        driver=slug,
+        agent_version=f"v{run.spec['version']}-{run.spec['slug']}",
+        kind=run.kind,
+        slice=SliceSpec.model_validate(run.spec["slice"]),
+        state=run.state,
+        done=run.state.done,
+        stage=run.stage,
+        progress=Progress(done=run.progress_done, total=run.progress_total, correct=run.progress_correct),
+        estimate=running_estimate(run.progress_correct, run.progress_done),
+        queue_position=position,
+        priority=run.priority,
+        attempt=run.attempt,
+        max_attempts=run.max_attempts,
+        worker=run.worker,
+        cancel_requested=run.cancel_requested_at is not None,
+        requested_at=run.requested_at,
+        started_at=run.started_at,
+        heartbeat_at=run.heartbeat_at,
+        finished_at=run.finished_at,
+        deadline_at=run.deadline_at,
+        error=RunError.model_validate(run.error) if run.error else None,
+        verdict_id=verdict_id,
+    )
+
+
+def running_estimate(correct: int, done: int) -> RunningEstimate | None:
+    """Accuracy so far with its 95 % interval; None before the first example."""
+    if done == 0:
+        return None
+    interval = binomial_interval(correct, done, 0.95)
+    return RunningEstimate(value=correct / done, interval_95=(interval.low, interval.high), method=interval.method)

@@ -1,0 +1,85 @@
+"""Reproductions on the wire."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+from app.core.clock import Instant
+from app.models import ReproductionState, VerdictKind
+from app.protocol.driver import Slug
+from app.protocol.slices import SliceSpec
+
+
+class ReproductionPost(BaseModel):
+    """What to re-measure. An empty object asks for the headline claim with its driver."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    claim: UUID | None = Field(default=None, description="Default: the driver's claim, else the headline claim.")
+    driver: Slug | None = Field(default=None, description="Default: the only driver of the claim.")
+    kind: VerdictKind = VerdictKind.POST
+    slice_size: Annotated[int, Field(strict=True, ge=1, le=10_000_000)] | None = Field(
+        default=None,
+        description="Measure another number of examples than the driver says; a driver of the full split then measures "
+        "a simple random slice, which the verdict says.",
+    )
+    priority: Annotated[int, Field(strict=True, ge=0, le=9)] = Field(default=5, description="0 is served first.")
+    force: StrictBool = Field(default=False, description="Start a run of its own even while the same one is in flight.")
+
+
+class Progress(BaseModel):
+    """How far the run is, in examples."""
+
+    done: int
+    total: int | None
+    correct: int
+
+
+class RunningEstimate(BaseModel):
+    """What the examples measured so far say. For watching; the verdict is decided once, at the end."""
+
+    value: float
+    interval_95: tuple[float, float]
+    method: str
+
+
+class RunError(BaseModel):
+    """Why a run failed: a problem with a stable code. Never a statement about the claim."""
+
+    type: str
+    title: str
+    detail: str
+    code: str
+    retryable: bool
+
+
+class ReproductionRead(BaseModel):
+    """A run."""
+
+    id: UUID
+    paper_arxiv_id: str
+    paper_version: int
+    claim_id: UUID
+    driver: str
+    agent_version: str
+    kind: VerdictKind
+    slice: SliceSpec
+    state: ReproductionState
+    done: bool
+    stage: str | None
+    progress: Progress
+    estimate: RunningEstimate | None
+    queue_position: int | None = Field(description="1 is next; null once a worker has it.")
+    priority: int
+    attempt: int
+    max_attempts: int
+    worker: str | None
+    cancel_requested: bool
+    requested_at: Instant
+    started_at: Instant | None
+    heartbeat_at: Instant | None
+    finished_at: Instant | None
+    deadline_at: Instant
+    error: RunError | None
+    verdict_id: UUID | None

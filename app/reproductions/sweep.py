@@ -1,0 +1,86 @@
+"""The sweep: nothing waits for a message that was lost, a worker that died, or a moment that passed."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import Session
+
+from app.core.db import after_commit
+from app.core.queue import Doorbell
+from app.core.settings import QueueSettings
+from app.models import Reproduction, ReproductionState
+from app.protocol.errors import DriverError
+from app.reproductions.lease import QUEUED, RING_SOON, RUNNING, ended, error_document
+
+_LOCK: Final = 7_203_711_002  # key of the advisory lock: one process sweeps at a time
+_RINGS: Final = 100
+"""At most so many bells a sweep: in a deep queue the workers are busy anyway."""
+
+_LOST: Final = DriverError(
+    "worker_lost",
+    "The worker was lost in every attempt, most likely killed for memory. Ask for a new run.",
+    retryable=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """How many runs the sweep touched, by action."""
+
+    requeued: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    expired: int = 0
+    rung: int = 0
+
+
+def sweep(session: Session, queue: QueueSettings, doorbell: Doorbell) -> SweepResult | None:
+    """Take back expired leases, end what was cancelled or waited too long, and ring again for what still waits.
+
+    None where another process is sweeping.
+    """
+    if not session.scalar(select(func.pg_try_advisory_xact_lock(_LOCK))):
+        return None
+    lost = (Reproduction.state == RUNNING) & (Reproduction.lease_until < func.now())
+    asked_to_stop = Reproduction.cancel_requested_at.is_not(None)
+    used_up = Reproduction.attempt >= Reproduction.max_attempts
+    stopped = asked_to_stop & (lost | (Reproduction.state == QUEUED))
+    cancelled = _set(session, stopped, ended(ReproductionState.cancelled))
+    failed = _set(session, lost & used_up, {**ended(ReproductionState.failed), "error": error_document(_LOST)})
+    requeued = _set(session, lost, {"state": QUEUED, "stage": None, "lease_until": None, "rung_at": RING_SOON})
+    overdue = (Reproduction.state == QUEUED) & (Reproduction.deadline_at < func.now())
+    expired = _set(session, overdue, ended(ReproductionState.expired))
+    return SweepResult(requeued, failed, cancelled, expired, _ring_again(session, queue, doorbell))
+
+
+def _set(session: Session, which: ColumnElement[bool], values: dict[str, Any]) -> int:
+    statement = update(Reproduction).where(which).values(**values).returning(Reproduction.id)
+    return len(session.execute(statement.execution_options(synchronize_session=False)).all())
+
+
+def _ring_again(session: Session, queue: QueueSettings, doorbell: Doorbell) -> int:
+    quiet = (
+        select(Reproduction.id)
+        .where(
+            Reproduction.state == QUEUED,
+            Reproduction.not_before <= func.now(),
+            Reproduction.rung_at < func.now() - timedelta(seconds=queue.ring_again_s),
+        )
+        .order_by(Reproduction.priority, Reproduction.id)
+        .limit(_RINGS)
+        .with_for_update(skip_locked=True)
+    )
+    ids = session.scalars(quiet).all()
+    if ids:
+        session.execute(update(Reproduction).where(Reproduction.id.in_(ids)).values(rung_at=func.now()))
+        after_commit(session, partial(_ring_all, doorbell, [str(one) for one in ids]))
+    return len(ids)
+
+
+def _ring_all(doorbell: Doorbell, ids: list[str]) -> None:
+    for one in ids:
+        if not doorbell.ring(one):
+            return  # the broker is away: these runs are rung for again after `ring_again_s`

@@ -1,0 +1,52 @@
+"""The sweep's own thread, run by every API and worker process; the advisory lock lets one work at a time."""
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from app.core.db import Database
+from app.core.queue import Doorbell
+from app.core.settings import QueueSettings
+from app.reproductions.sweep import SweepResult, sweep
+
+_log = structlog.get_logger(__name__)
+
+
+class Sweeper:
+    """Sweeps every `sweep_s` seconds until it is left. `on_tick` is called each time, whatever the sweep came to."""
+
+    def __init__(
+        self,
+        database: Database,
+        doorbell: Doorbell,
+        queue: QueueSettings,
+        on_tick: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._database, self._doorbell, self._queue, self._on_tick = database, doorbell, queue, on_tick
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._queue.sweep_s):
+            self._on_tick()
+            try:
+                with self._database.unit_of_work() as session:
+                    result = sweep(session, self._queue, self._doorbell)
+            except Exception as error:  # noqa: BLE001  # the database may be away for a while; the sweep goes on after
+                _log.warning("sweep_failed", error=type(error).__name__)
+                continue
+            if result is not None and result != SweepResult():
+                _log.info("swept", **{name: getattr(result, name) for name in SweepResult.__slots__})

@@ -1,0 +1,1 @@
+"""The arithmetic of a verdict: intervals, equivalence, posterior, design, GRIM, all pure and without a database."""

@@ -1,0 +1,1 @@
+"""Verdicts: deciding, issuing, superseding, and everything a reader needs to check one."""

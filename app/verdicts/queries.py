@@ -1,0 +1,115 @@
+"""Reading verdicts: one, a paper's history, the feed, and the evidence."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy.orm import Session
+
+from app.core.pagination import Page, decode_cursor, encode_cursor
+from app.models import Claim, Evidence, Paper, PaperVersion, Prediction, Verdict, VerdictKind
+from app.papers.document import document_verdict
+from app.papers.find import find_paper, find_version
+from app.papers.ids import PaperRef
+from app.verdicts.errors import NoEvidenceError, VerdictNotFoundError
+from app.verdicts.schemas import EvidenceRead, VerdictRead
+
+_READ = (
+    select(Verdict, Claim, Paper.arxiv_id, PaperVersion.version)
+    .join(Claim, Claim.id == Verdict.claim_id)
+    .join(Paper, Paper.id == Verdict.paper_id)
+    .join(PaperVersion, PaperVersion.id == Verdict.paper_version_id)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictFilter:
+    """What a list of verdicts is narrowed to."""
+
+    paper: PaperRef | None = None
+    claim: UUID | None = None
+    kind: VerdictKind | None = None
+    status: str | None = None
+    is_current: bool | None = None
+
+
+def read_verdict(session: Session, verdict_id: UUID) -> VerdictRead:
+    """One verdict. Raises VerdictNotFoundError."""
+    row = session.execute(_READ.where(Verdict.id == verdict_id)).one_or_none()
+    if row is None:
+        raise VerdictNotFoundError(verdict_id)
+    return _read(row)
+
+
+def list_verdicts(session: Session, wanted: VerdictFilter, limit: int, cursor: str | None) -> Page[VerdictRead]:
+    """A page of verdicts, newest first."""
+    query = _filtered(session, wanted).order_by(Verdict.computed_at.desc(), Verdict.id.desc())
+    before = decode_cursor("verdicts", cursor, lambda key: (_moment(int(key[0])), UUID(key[1])))
+    query = query.where(tuple_(Verdict.computed_at, Verdict.id) < before) if before is not None else query
+    rows = session.execute(query.limit(limit + 1)).all()
+    items = [_read(row) for row in rows[:limit]]
+    following = None
+    if len(rows) > limit:
+        last = items[-1]
+        following = encode_cursor("verdicts", [round(last.computed_at.timestamp() * 1000), str(last.id)])
+    return Page(items=items, next_cursor=following)
+
+
+def read_evidence(session: Session, verdict_id: UUID) -> EvidenceRead:
+    """The evidence of a verdict. Raises VerdictNotFoundError, NoEvidenceError."""
+    evidence = find_evidence(session, verdict_id)
+    count = session.scalar(select(func.count()).where(Prediction.evidence_id == evidence.id)) or 0
+    return EvidenceRead.model_validate({"verdict_id": verdict_id, "predictions": count, **(evidence.content or {})})
+
+
+def find_evidence(session: Session, verdict_id: UUID) -> Evidence:
+    """The evidence row of a verdict. Raises VerdictNotFoundError, NoEvidenceError."""
+    verdict = session.get(Verdict, verdict_id)
+    if verdict is None:
+        raise VerdictNotFoundError(verdict_id)
+    if verdict.evidence_id is None:
+        raise NoEvidenceError(verdict_id)
+    return session.get_one(Evidence, verdict.evidence_id)
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _filtered(session: Session, wanted: VerdictFilter) -> Select[Verdict, Claim, str, int]:
+    query = _READ
+    if wanted.paper is not None:
+        paper = find_paper(session, wanted.paper, location="/v1/papers/{id}/verdicts")
+        query = query.where(Verdict.paper_id == paper.id)
+        if wanted.paper.version is not None:
+            query = query.where(Verdict.paper_version_id == find_version(session, paper, wanted.paper.version).id)
+    if wanted.claim is not None:
+        query = query.where(Verdict.claim_id == wanted.claim)
+    if wanted.kind is not None:
+        query = query.where(Verdict.kind == wanted.kind)
+    if wanted.status is not None:
+        query = query.where(Verdict.status == wanted.status)
+    if wanted.is_current is not None:
+        query = query.where(Verdict.is_current.is_(wanted.is_current))
+    return query
+
+
+def _read(row: Row[Verdict, Claim, str, int]) -> VerdictRead:
+    verdict, claim, arxiv_id, version = row
+    return VerdictRead.model_validate(
+        {
+            **document_verdict(verdict, claim, arxiv_id).model_dump(),
+            "paper_arxiv_id": arxiv_id,
+            "paper_version": version,
+            "claim_id": verdict.claim_id,
+            "sequence": verdict.sequence,
+            "supersedes": verdict.supersedes_id,
+            "superseded_by": verdict.superseded_by_id,
+            "superseded_at": verdict.superseded_at,
+            "origin": verdict.origin,
+            "reproduction": verdict.reproduction_id,
+            "protocol_axes": verdict.protocol_axes,
+            "estimate": verdict.decision,
+        }
+    )

@@ -1,0 +1,140 @@
+"""Verdicts on the wire."""
+
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+import numpy as np
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from app.core.clock import Instant
+from app.models import VerdictKind, VerdictOrigin
+from app.papers.schemas import NO_NUL, DocumentVerdict, Text
+from app.protocol.axes import ProtocolAxes
+from app.protocol.driver import Estimand
+
+_AGENT = r"^v[0-9]+\.[0-9]+\.[0-9]+-[a-z0-9]+(-[a-z0-9]+)*$"
+LARGEST_SPLIT = 1_000_000
+"""The posterior has a term for every possible number of correct items: ten times as many take seconds and gigabytes."""
+
+
+def _as_stored(value: float) -> float:
+    """As float32, which is how logits are kept: what is too small becomes 0, what is too large is refused."""
+    with np.errstate(over="ignore", under="ignore"):
+        stored = float(np.float32(value))
+    if not np.isfinite(stored):
+        raise PydanticCustomError("finite_number", "it has to be a finite number within float32's range")
+    return stored
+
+
+def _one_error(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401  # whatever JSON brought
+    """One error for the field, instead of one for each type that it could have been."""
+    try:
+        return handler(value)
+    except ValidationError as error:
+        raise PydanticCustomError(
+            "scalar_type", "it has to be text of 2,000 characters, a finite number, a boolean or null"
+        ) from error
+
+
+AgentVersion = Annotated[str, StringConstraints(pattern=_AGENT, max_length=120)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=NO_NUL)]
+Count = Annotated[int, Field(strict=True, ge=0, le=LARGEST_SPLIT)]
+Logit = Annotated[float, Field(strict=True), AfterValidator(_as_stored)]
+_Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Fact = Annotated[str, StringConstraints(max_length=2_000, pattern=NO_NUL)]
+Fact = Annotated[_Fact | bool | int | _Finite | None, WrapValidator(_one_error)]
+"""What an agent states of its environment, value by value."""
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class VerdictRead(DocumentVerdict):
+    """A verdict with everything that the paper document leaves out."""
+
+    paper_arxiv_id: str
+    paper_version: int
+    claim_id: UUID
+    sequence: int = Field(description="Counts the verdicts of this claim and kind, without gaps.")
+    supersedes: UUID | None
+    superseded_by: UUID | None
+    superseded_at: Instant | None
+    origin: VerdictOrigin
+    reproduction: UUID | None
+    protocol_axes: ProtocolAxes | None
+    estimate: dict[str, Any] | None = Field(description="The whole decision: estimate, intervals, margin, rule.")
+
+
+class EvidenceRead(BaseModel):
+    """What a reader needs to check a verdict, but for the predictions themselves."""
+
+    verdict_id: UUID
+    labels: list[str] | None
+    confusion: list[list[int]] | None = Field(description="Counts by gold label (rows) and predicted label (columns).")
+    decision: dict[str, Any]
+    driver: dict[str, Any] | None
+    facts: dict[str, Any]
+    predictions: int = Field(description="How many predictions /v1/verdicts/{id}/predictions holds.")
+
+
+class PostedStratum(_In):
+    """Counts on one stratum: all the items of one label, or all there are."""
+
+    label: Label | None = None
+    n: Count
+    correct: Count
+    total: Count = Field(description="How many items the split has in this stratum.")
+
+
+class PostedPrediction(_In):
+    """One prediction. Labels by name."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
+    gold: Label
+    predicted: Label
+    logits: Annotated[list[Logit], Field(max_length=1000)] | None = None
+
+
+class PostedEvidence(_In):
+    """Either counts, or predictions with the split's size per label."""
+
+    counts: Annotated[list[PostedStratum], Field(min_length=1, max_length=1000)] | None = None
+    labels: Annotated[list[Label], Field(min_length=2, max_length=1000)] | None = None
+    predictions: Annotated[list[PostedPrediction], Field(min_length=1, max_length=200_000)] | None = None
+    split_label_counts: dict[Label, Count] | None = None
+    slice_kind: Literal["full", "balanced", "simple"] = "simple"
+    environment: Annotated[dict[Label, Fact], Field(max_length=200)] = {}
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.counts is None) == (self.predictions is None):
+            msg = "give either `counts` or `predictions`"
+            raise ValueError(msg)
+        if self.predictions is not None and (self.labels is None or self.split_label_counts is None):
+            msg = "`predictions` need `labels` (in the order of the logits) and `split_label_counts`"
+            raise ValueError(msg)
+        return self
+
+
+class VerdictPost(_In):
+    """Evidence of an outside agent. The status is decided here, from the evidence alone."""
+
+    claim: UUID | None = Field(default=None, description="Default: the headline claim.")
+    kind: VerdictKind = VerdictKind.POST
+    agent_version: AgentVersion
+    protocol: ProtocolAxes
+    estimand: Estimand = Estimand.finite_population
+    evidence: PostedEvidence
+    notes: Text | None = None

@@ -1,0 +1,112 @@
+"""`verdicts up` as a user starts it: real servers, real worker, real model, one supervised process tree."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+import pytest
+
+
+@dataclass
+class Service:
+    """A running `verdicts up`."""
+
+    process: subprocess.Popen[str]
+    base: str
+    data_dir: Path
+    output: Path
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `verdicts ARGUMENTS` against this service."""
+        return subprocess.run(
+            [sys.executable, "-m", "app.cli", *arguments, "--data-dir", str(self.data_dir)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment(),
+        )
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Ask it to stop; returns its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=60)
+
+    def until(self, path: str, done: str, seconds: float = 120) -> dict[str, Any]:
+        """Poll a resource until its field `done` is true."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer: dict[str, Any] = httpx.get(self.base + path).raise_for_status().json()
+            if answer[done]:
+                return answer
+            assert time.monotonic() < deadline, answer
+            time.sleep(0.2)
+
+
+def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The present one with these settings of ours and no others."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("VERDICTS_")} | dict(
+        settings or {}
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start(data_dir: Path, *arguments: str, settings: Mapping[str, str] | None = None) -> Service:
+    """Start `verdicts up`; returns once it says where it runs."""
+    port = free_port()
+    output = data_dir.parent / f"{data_dir.name}.out"
+    argv = [sys.executable, "-m", "app.cli", "up", "--port", str(port), "--data-dir", str(data_dir), *arguments]
+    with output.open("w") as out:
+        process = subprocess.Popen(
+            argv, stdout=out, stderr=subprocess.STDOUT, text=True, env=environment(settings), start_new_session=True
+        )
+    deadline = time.monotonic() + 240
+    while "Ctrl-C stops everything" not in output.read_text():
+        assert process.poll() is None, output.read_text()
+        assert time.monotonic() < deadline, output.read_text()
+        time.sleep(0.1)
+    return Service(process, f"http://127.0.0.1:{port}", data_dir, output)
+
+
+def leftovers(data_dir: Path) -> list[str]:
+    """The command lines of processes that still mention the data folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            variables = (entry / "environ").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if int(entry.name) != os.getpid() and (str(data_dir) in line or f"VERDICTS_DATA_DIR={data_dir}\0" in variables):
+            found.append(line)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="verdicts-e2e-") as made:
+        yield Path(made)
+
+
+@pytest.fixture(scope="module")
+def service(folder: Path) -> Iterator[Service]:
+    """One service for the tests of a module."""
+    running = start(folder / "data", "--reproduce", "bert-base-mnli-seed0[12]-matched")
+    yield running
+    if running.process.poll() is None:
+        running.process.send_signal(signal.SIGINT)
+        running.process.wait(timeout=60)

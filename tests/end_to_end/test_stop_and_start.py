@@ -1,0 +1,69 @@
+"""Stopping loses nothing: Ctrl-C, a kill in the middle of a run, and starting again."""
+
+import signal
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import pytest
+
+from tests.end_to_end.conftest import Service, leftovers, start
+
+pytestmark = [pytest.mark.worker, pytest.mark.timeout(600)]
+
+MINILM = "/v1/papers/draft:minilm-l6-nli-adapter"
+
+
+def begin_run(service: Service, size: int) -> str:
+    """Ask for a run and return its path once it has predictions."""
+    body = {"driver": "minilm-mnli-full", "kind": "PRE", "slice_size": size}
+    path = httpx.post(f"{service.base}{MINILM}/reproductions", json=body).headers["location"]
+    while not (run := httpx.get(service.base + path).json())["progress"]["done"]:
+        assert not run["done"], run
+        time.sleep(0.05)
+    return path
+
+
+def gone(data_dir: Path) -> bool:
+    deadline = time.monotonic() + 15
+    while leftovers(data_dir):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def test_ctrl_c_in_a_run_leaves_nothing_running_and_the_run_goes_on_at_the_next_start() -> None:
+    with TemporaryDirectory(prefix="verdicts-e2e-") as folder:
+        data_dir = Path(folder) / "data"
+        first = start(data_dir)
+        path = begin_run(first, 4000)
+        assert first.stop(signal.SIGINT) == 0
+        assert gone(data_dir), leftovers(data_dir)
+
+        second = start(data_dir)
+        resumed = httpx.get(second.base + path).json()
+        assert resumed["progress"]["done"] > 0
+        run = second.until(path, "done", 120)
+        assert run["state"] == "succeeded"
+        assert run["progress"] == {"done": 4000, "total": 4000, "correct": run["progress"]["correct"]}
+        verdict = httpx.get(f"{second.base}/v1/verdicts/{run['verdict_id']}").json()
+        assert verdict["score"] == run["progress"]["correct"] / 4000
+        assert second.stop(signal.SIGTERM) == 0
+        assert gone(data_dir), leftovers(data_dir)
+
+
+def test_killing_everything_in_a_run_loses_nothing_and_leaves_nothing_running() -> None:
+    short_lease = {"VERDICTS_QUEUE__LEASE_S": "3"}  # so that the test need not wait for half a minute
+    with TemporaryDirectory(prefix="verdicts-e2e-") as folder:
+        data_dir = Path(folder) / "data"
+        first = start(data_dir, settings=short_lease)
+        path = begin_run(first, 4000)
+        first.process.kill()
+        first.process.wait()
+        assert gone(data_dir), leftovers(data_dir)
+        second = start(data_dir, settings=short_lease)
+        run = second.until(path, "done", 180)
+        assert (run["state"], run["attempt"]) == ("succeeded", 2)
+        assert second.stop() == 0

@@ -1,0 +1,72 @@
+"""What an evaluation yields: batches of predictions, and the facts of the run."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Stage = Literal["loading_data", "loading_model", "inference"]
+OnStage = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionBatch:
+    """Some examples of the slice with their answers; labels are indices into the data set's label names.
+
+    `rows` are row numbers in the split, int64 [n]; `gold` and `predicted` int16 [n]; `logits` float32 [n, C], or None
+    where released predictions came without.
+    """
+
+    rows: NDArray[np.int64]
+    item_ids: Sequence[str]
+    gold: NDArray[np.int16]
+    predicted: NDArray[np.int16]
+    logits: NDArray[np.float32] | None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a source says about some positions of the slice (int64 [n]): classes, int16 [n], and maybe logits [n, C]."""
+
+    positions: NDArray[np.int64]
+    predicted: NDArray[np.int16]
+    logits: NDArray[np.float32] | None
+
+
+class PredictionSource(Protocol):
+    """Where the answers come from: a model, or predictions that the authors released."""
+
+    def answers(self, wanted: NDArray[np.bool_]) -> Iterator[Answers]:
+        """The answers for the wanted positions of the slice (bool [n]), each exactly once."""
+        ...
+
+    def model_facts(self) -> dict[str, Any]:
+        """Which files gave the answers."""
+        ...
+
+    def inference_facts(self) -> dict[str, Any]:
+        """How the answers were made; complete once `answers` is exhausted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """Everything a reader needs to check a run or to repeat it, apart from the predictions themselves."""
+
+    driver: Mapping[str, str]
+    model: Mapping[str, Any]
+    data: Mapping[str, Any]
+    slice: Mapping[str, Any]
+    inference: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    seconds: Mapping[str, float]
+    examples_per_second: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The facts as plain JSON values."""
+        return asdict(self)

@@ -1,0 +1,59 @@
+"""Choose what a model runs on: the exact packed path where the architecture has one, transformers where not."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from app.protocol.driver import DType
+from workers.runtime.backend import Backend, TokenizedExample
+from workers.runtime.packed import packed_backend
+from workers.runtime.transformers_backend import TransformersBackend
+
+_LOWER: Final = {DType.float16: torch.float16, DType.bfloat16: torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """`quick` runs in the wanted dtype, `exact` in float32; they are one where float32 is wanted."""
+
+    quick: Backend
+    exact: Backend
+    name: str
+    """`packed` or `transformers`."""
+
+
+def build_backends(model: Any, *, device: torch.device, dtype: DType) -> Backends:  # noqa: ANN401 - untyped library
+    """Build what the run needs. The model (float32, on the CPU) is spent: do not use it afterwards."""
+    lower = _build(deepcopy(model), device, _LOWER[dtype])[0] if dtype in _LOWER else None
+    exact, name = _build(model, device, torch.float32)
+    if dtype is DType.tf32:
+        lower = TensorFloatBackend(exact)
+    return Backends(lower or exact, exact, name)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFloatBackend:
+    """A float32 back end whose matrix products may run in TF32: the same weights, less exact arithmetic."""
+
+    exact: Backend
+
+    def logits(self, batch: Sequence[TokenizedExample]) -> NDArray[np.float32]:
+        """The logits of each example, float32 [B, C], in the checkpoint's own label order."""
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("high")
+        try:
+            return self.exact.logits(batch)
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+
+def _build(model: Any, device: torch.device, dtype: torch.dtype) -> tuple[Backend, str]:  # noqa: ANN401 - as above
+    packed = packed_backend(model, device=device, dtype=dtype)
+    if packed is not None:
+        return packed, "packed"
+    return TransformersBackend(model, device=device, dtype=dtype), "transformers"

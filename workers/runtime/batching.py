@@ -1,0 +1,70 @@
+"""Cut a slice into batches: near-equal lengths in each, a token budget, and the same batches every time.
+
+Running through the slice by length would let the running estimate drift, because long examples are harder than short
+ones. So the examples are shuffled (with the run's seed) and cut into windows; inside a window they are sorted by length
+and cut into batches, and the batches are shuffled again. After each window the examples seen so far are a random sample
+of the slice.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_WINDOW_BATCHES: Final = 32
+"""About this many batches to a window: enough for near-equal lengths, few enough for an estimate that settles early."""
+_CUDA_TOKENS: Final = 16_384
+_CPU_TOKENS: Final = (512, 4096)
+"""Below the first the matrix products lose their speed; beyond the second nothing more is gained."""
+_CPU_FLOP: Final = 5e10
+"""What two cores do in half a second or less: how long a cancelled run may take to notice."""
+
+
+def default_budget(device: str, parameters: int) -> int:
+    """Tokens of a batch, for a model with so many parameters besides its embeddings: a power of two."""
+    if device == "cuda":
+        return _CUDA_TOKENS
+    least, most = _CPU_TOKENS
+    tokens = int(_CPU_FLOP / (2 * max(1, parameters)))
+    return min(most, max(least, 1 << (tokens.bit_length() - 1)))
+
+
+def plan_batches(lengths: Sequence[int], *, budget: int, seed: int) -> list[NDArray[np.int64]]:
+    """Batches of positions into `lengths` (tokens of each example); each position is in exactly one batch.
+
+    A batch padded to its longest example holds at most `budget` tokens, or a single example.
+    """
+    sizes = np.asarray(lengths, dtype=np.int64)
+    generator = np.random.Generator(np.random.PCG64(seed))
+    plan = []
+    for window in _windows(generator.permutation(len(sizes)), sizes, budget):
+        batches = list(_batches(window, sizes, budget))
+        plan += [batches[place] for place in generator.permutation(len(batches))]
+    return plan
+
+
+def padding_share(lengths: Sequence[int], batches: Sequence[NDArray[np.int64]]) -> float:
+    """The share of padding tokens where each batch is padded to its longest example."""
+    sizes = np.asarray(lengths, dtype=np.int64)
+    padded = sum(len(batch) * int(sizes[batch].max()) for batch in batches)
+    return 1 - int(sizes.sum()) / padded if padded else 0.0
+
+
+def _windows(order: NDArray[np.int64], sizes: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
+    tokens = np.cumsum(sizes[order])
+    total = int(tokens[-1]) if len(tokens) else 0
+    count = max(1, total // (_WINDOW_BATCHES * budget))
+    cuts = np.searchsorted(tokens, [total * part // count for part in range(1, count)])
+    yield from np.split(order, cuts)
+
+
+def _batches(window: NDArray[np.int64], sizes: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
+    # Ties keep the row order, so that equal lengths do not depend on the shuffle.
+    ranked = window[np.lexsort((window, -sizes[window]))]
+    start = 0
+    while start < len(ranked):
+        longest = max(1, int(sizes[ranked[start]]))
+        count = max(1, budget // longest)
+        yield ranked[start : start + count]
+        start += count

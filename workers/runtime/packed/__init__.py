@@ -1,0 +1,18 @@
+"""The exact packed forward: BERT, RoBERTa and DeBERTa-v2/v3 classifiers without padding and without repeated work.
+
+entry         the door: packed_backend, and the backend it returns
+support       which architectures and options are reproduced exactly
+build         transformers' modules -> ours, freeing the originals on the way
+layout        examples -> rows of tokens, grouped by length
+embed         ids -> the first hidden states
+linear        matrix products with weights laid out for the processor
+encoder       the blocks of all layers but the last
+first_token   the last layer, for the one token that the classifier reads
+attention     content attention (BERT, RoBERTa)
+disentangled  content and position attention (DeBERTa-v2/v3)
+positions     relative positions: buckets, projections, reachable rows
+"""
+
+from workers.runtime.packed.entry import packed_backend
+
+__all__ = ["packed_backend"]

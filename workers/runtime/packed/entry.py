@@ -1,0 +1,70 @@
+"""The door to the packed forward: a model in, a backend out, or None where transformers must do it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from workers.runtime.backend import Backend, TokenizedExample
+from workers.runtime.packed.build import Keeper, PackedModel, build
+from workers.runtime.packed.layout import blocks, pack
+from workers.runtime.packed.support import supported
+
+_SCORES: Final = 1 << 26
+"""Attention scores that are held at once, in all heads: 256 MiB in float32."""
+
+
+def packed_backend(model: PreTrainedModel, *, device: torch.device, dtype: torch.dtype) -> Backend | None:
+    """The packed form of `model` on `device` in `dtype`; None, the model untouched, where it is not reproduced exactly.
+
+    Otherwise the model is spent: its weights become the backend's, and are freed where they are laid out anew. The
+    logits are those of transformers' forward in evaluation mode, one example at a time, within 1e-4 in float32, and
+    the same bits whenever the same examples come in the same order.
+    """
+    if not supported(model):
+        return None
+    config: Any = model.config
+    return PackedBackend(build(model, Keeper(device, dtype)), device, config.num_attention_heads, config.num_labels)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedBackend:
+    """A classifier over packed rows."""
+
+    model: PackedModel
+    device: torch.device
+    head_count: int
+    label_count: int
+
+    @torch.inference_mode()
+    def logits(self, batch: Sequence[TokenizedExample]) -> NDArray[np.float32]:
+        """The logits of each example, float32 [B, C], in the order of `batch`.
+
+        Raises ValueError for an example without tokens, or longer than the model has positions for.
+        """
+        lengths = np.array([len(example) for example in batch], dtype=np.int64)
+        if not lengths.all():
+            msg = "an example without tokens has no logits"
+            raise ValueError(msg)
+        order = np.argsort(lengths, kind="stable")
+        budget = _SCORES // (4 * self.head_count)
+        parts = [
+            self._forward([batch[index] for index in order[block]]) for block in blocks(lengths[order].tolist(), budget)
+        ]
+        result = np.empty((len(batch), self.label_count), dtype=np.float32)
+        if parts:
+            result[order] = np.concatenate(parts)
+        return result
+
+    def _forward(self, examples: Sequence[TokenizedExample]) -> NDArray[np.float32]:
+        packed = pack(examples, self.model.positions, self.device)
+        x = self.model.embeddings(packed)
+        for layer in self.model.layers:
+            x = layer(x, packed)
+        first = self.model.last(x, packed)
+        logits: NDArray[np.float32] = self.model.head(first[:, None]).float().cpu().numpy()
+        return logits

@@ -1,0 +1,92 @@
+"""Run a classifier over planned batches: logits in the data set's label order, whatever goes wrong on the way."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from app.protocol.errors import DriverError
+from workers.runtime.backend import Backend, TokenizedExample
+from workers.runtime.classifier import Classifier
+
+Logits = NDArray[np.float32]
+Recheck = Callable[[Sequence[TokenizedExample], Logits], Logits]
+
+
+@dataclass(slots=True)
+class PredictionCounts:
+    """What happened while predicting."""
+
+    batches: int = 0
+    halvings: int = 0
+    """How often a batch did not fit in memory and was cut in two."""
+    non_finite: int = 0
+    """Batches with a non-finite value in the lower dtype, run again in float32."""
+    rechecked: int = 0
+    """Examples whose margin was small in the lower dtype, run again in float32."""
+
+
+@dataclass(slots=True)
+class Predictor:
+    """One classifier at work on one run's examples."""
+
+    classifier: Classifier
+    counts: PredictionCounts = field(default_factory=PredictionCounts)
+
+    def exact_logits(self, batch: Sequence[TokenizedExample]) -> Logits:
+        """Float32 logits [B, C]. Raises DriverError `non_finite_logits`, `out_of_memory`."""
+        logits = self._fitted(self.classifier.exact, batch)
+        if not np.isfinite(logits).all():
+            raise DriverError(
+                code="non_finite_logits",
+                message="The model gave a value that is not a number, in float32. Its weights are damaged.",
+            )
+        return logits[:, self.classifier.columns]
+
+    def quick_logits(self, batch: Sequence[TokenizedExample]) -> Logits:
+        """Logits [B, C] in the run's dtype; in float32 where that gave a value that is not finite."""
+        if self.classifier.backend is self.classifier.exact:
+            return self.exact_logits(batch)
+        logits = self._fitted(self.classifier.backend, batch)
+        if not np.isfinite(logits).all():
+            self.counts.non_finite += 1
+            return self.exact_logits(batch)
+        return logits[:, self.classifier.columns]
+
+    def run(
+        self, examples: Sequence[TokenizedExample], batches: Sequence[NDArray[np.int64]], recheck: Recheck | None
+    ) -> Iterator[tuple[NDArray[np.int64], Logits]]:
+        """Each batch's positions in `examples` and its logits, after `recheck` (of a lower dtype) has had its say."""
+        for positions in batches:
+            batch = [examples[position] for position in positions]
+            logits = self.quick_logits(batch)
+            self.counts.batches += 1
+            yield positions, recheck(batch, logits) if recheck else logits
+
+    def _fitted(self, backend: Backend, batch: Sequence[TokenizedExample]) -> Logits:
+        try:
+            return backend.logits(batch)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if len(batch) == 1:
+                raise DriverError(
+                    code="out_of_memory",
+                    message="A single example does not fit in this worker's memory.",
+                    retryable=True,
+                ) from error
+        # Outside the handler: the exception keeps the failed batch's tensors alive.
+        self.counts.halvings += 1
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        half = len(batch) // 2
+        return np.concatenate([self._fitted(backend, batch[:half]), self._fitted(backend, batch[half:])])
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # torch's CPU allocator has no class of its own for it.
+    return "DefaultCPUAllocator" in str(error) or "not enough memory" in str(error)

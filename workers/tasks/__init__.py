@@ -1,0 +1,1 @@
+"""Thin Celery tasks over the use cases of the service and the evaluation."""

@@ -1,0 +1,125 @@
+"""The heartbeat of a run: a thread that renews the lease and stores what has been predicted meanwhile."""
+
+import threading
+from collections.abc import Sequence
+from time import monotonic
+from types import TracebackType
+from typing import Any, Final, Self
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.reproductions.errors import LeaseLostError
+from app.reproductions.lease import Beat, Lease, heartbeat
+from workers.context import WorkerContext
+from workers.evaluation.types import PredictionBatch
+
+_log = structlog.get_logger(__name__)
+
+STALL_S: Final = 900.0
+"""A run that shows no sign of life for so long is not kept alive by its heart any more: another worker takes it."""
+
+
+class CancelledError(Exception):
+    """Somebody cancelled the run."""
+
+
+class StoppingError(Exception):
+    """This worker was asked to stop."""
+
+
+class Heart:
+    """Beats from `__enter__` to `__exit__`, in a thread of its own, through loading and inference."""
+
+    def __init__(self, context: WorkerContext, lease: Lease, *, stored: int, correct: int) -> None:
+        self._context, self._lease = context, lease
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._pending: list[PredictionBatch] = []
+        self._done, self._correct = stored, correct
+        self._total: int | None = None
+        self._stage = "starting"
+        self._alive = monotonic()
+        self._over: Exception | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def stage(self, name: str) -> None:
+        """The run has come to this stage."""
+        with self._lock:
+            self._stage, self._alive = name, monotonic()
+        self.check()
+
+    def expect(self, total: int) -> None:
+        """The run has so many examples."""
+        with self._lock:
+            self._total = total
+
+    def add(self, batch: PredictionBatch) -> None:
+        """Hand over a batch; it is stored with the next beat. Raises what ends the run, within one batch."""
+        with self._lock:
+            self._pending.append(batch)
+            self._alive = monotonic()
+        self.check()
+
+    def check(self) -> None:
+        """Raise CancelledError, LeaseLostError or StoppingError where the run has to end here."""
+        if self._over is not None:
+            raise self._over
+        if self._context.stopping.is_set():
+            raise StoppingError
+
+    def flush(self) -> None:
+        """Store everything handed over so far."""
+        self.beat()
+        self.check()
+
+    def beat(self) -> None:
+        """One heartbeat, with the predictions that wait."""
+        with self._writing:
+            with self._lock:
+                batches, stage, total = list(self._pending), self._stage, self._total
+            done = self._done + sum(len(batch) for batch in batches)
+            correct = self._correct + sum(int((batch.gold == batch.predicted).sum()) for batch in batches)
+            beat = Beat(stage=stage, done=done, total=total, correct=correct)
+            with self._context.database.unit_of_work() as session:
+                cancel = heartbeat(session, self._lease, beat, _rows(batches), self._context.settings.queue)
+            with self._lock:
+                del self._pending[: len(batches)]
+                self._done, self._correct = done, correct
+                if cancel and self._over is None:
+                    self._over = CancelledError()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._context.settings.queue.heartbeat_s):
+            if monotonic() - self._alive > STALL_S:
+                _log.error("run_stalled", reproduction_id=str(self._lease.reproduction_id), stage=self._stage)
+                return
+            try:
+                self.beat()
+            except LeaseLostError as error:
+                self._over = error
+                return
+            except SQLAlchemyError as error:
+                # The database may be away for a while. What was predicted waits; the lease decides whether it counts.
+                _log.warning("heartbeat_failed", error=type(error).__name__)
+
+
+def _rows(batches: Sequence[PredictionBatch]) -> list[dict[str, Any]]:
+    rows = []
+    for batch in batches:
+        logits = batch.logits.tolist() if batch.logits is not None else [None] * len(batch)
+        columns = (batch.rows.tolist(), batch.item_ids, batch.gold.tolist(), batch.predicted.tolist(), logits)
+        names = ("row", "item_id", "gold", "predicted", "logits")
+        rows += [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+    return rows
