@@ -194,7 +194,7 @@ def at_once(database: Database, calls: Sequence[Callable[[], Response]], arxiv_i
             watch.execution_options(isolation_level="AUTOCOMMIT")  # within a transaction the activity stands still
             holder.execute(lock, {"id": arxiv_id})
             answers = [threads.submit(call) for call in calls]
-            deadline = monotonic() + 20
+            deadline = monotonic() + 60
             while watch.scalar(waiting) < len(calls):
                 assert monotonic() < deadline, "some call did not wait for the paper's row"
                 sleep(0.005)

@@ -73,11 +73,11 @@ def test_the_api_image_serves(tmp_path: Path, empty_database_url: str, redis_url
         assert httpx.get(f"http://127.0.0.1:{port}/v1/papers/2111.09543").status_code == 200
     finally:
         api.terminate()
-        assert api.wait(timeout=20) == -signal.SIGTERM  # uvicorn shuts down in order, then lets the signal have its say
+        assert api.wait(timeout=60) == -signal.SIGTERM  # uvicorn shuts down in order, then lets the signal have its say
 
 
 def ready(port: int) -> object:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while True:
         try:
             answer = httpx.get(f"http://127.0.0.1:{port}/readyz")

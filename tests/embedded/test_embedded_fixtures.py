@@ -42,7 +42,7 @@ def test_each_test_has_an_empty_redis(redis_url: str, turn: int) -> None:
 def test_one_redis_url_serves_celery_too(redis_url: str) -> None:
     with Connection(redis_url) as connection, connection.SimpleQueue("doorbell") as queue:
         queue.put({"run": 7})
-        message = queue.get(timeout=5)
+        message = queue.get(timeout=60)
         assert message.payload == {"run": 7}
         message.ack()
 

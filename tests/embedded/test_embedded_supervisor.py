@@ -48,7 +48,7 @@ def test_a_dying_service_is_started_again_ever_more_slowly(tmp_path: Path) -> No
     script = "import sys, time; open(sys.argv[1], 'a').write(f'{time.monotonic()}\\n')"
     service = Service("dying", [*_PYTHON, script, str(starts)])
     with Supervisor([service], tmp_path, backoff=Backoff(first=0.1, most=0.4)):
-        assert wait_until(lambda: len(_numbers(starts)) >= 6, 20)
+        assert wait_until(lambda: len(_numbers(starts)) >= 6, 60)
     times = _numbers(starts)
     gaps = [later - earlier for earlier, later in pairwise(times)]
     assert gaps[0] < 0.8
@@ -67,7 +67,7 @@ def test_a_settled_service_comes_back_at_once(tmp_path: Path) -> None:
     service = Service("shell", _shell('echo $$ >> "$1"; exec sleep 1000', str(pids)))
     with Supervisor([service], tmp_path, backoff=Backoff(first=0.1, most=1000, settled=0.0)):
         for number in range(1, 7):
-            assert wait_until(lambda number=number: len(_numbers(pids)) == number, 5)  # type: ignore[misc]
+            assert wait_until(lambda number=number: len(_numbers(pids)) == number, 60)  # type: ignore[misc]
             os.kill(int(_numbers(pids)[-1]), signal.SIGKILL)
         assert wait_until(lambda: len(_numbers(pids)) == 7, 2.5)
         last = int(_numbers(pids)[-1])
@@ -121,9 +121,9 @@ def test_the_stubborn_are_killed_with_their_children(tmp_path: Path) -> None:
         assert is_running(parent)
         assert is_running(child)
         started = time.monotonic()
-    assert 0.3 <= time.monotonic() - started < 5
+    assert 0.3 <= time.monotonic() - started < 20
     assert not is_running(parent)
-    assert wait_until(lambda: not is_running(child), 5)
+    assert wait_until(lambda: not is_running(child), 60)
 
 
 def test_services_get_the_environment_and_the_signal_they_ask_for(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_logs_are_rotated_at_each_start(tmp_path: Path) -> None:
         log = tmp_path / "logs" / "talker.log"
         service = Service("talker", _shell(f"echo start {number}; exec sleep 1000"))
         with Supervisor([service], tmp_path):
-            assert wait_until(lambda: log.exists() and log.stat().st_size > 0, 5)  # noqa: B023 used within the loop
+            assert wait_until(lambda: log.exists() and log.stat().st_size > 0, 60)  # noqa: B023 used within the loop
     kept = sorted(path.name for path in log.parent.iterdir())
     assert kept == ["talker.log", "talker.log.1", "talker.log.2", "talker.log.3"]
     assert log.read_text() == "start 4\n"
@@ -167,7 +167,7 @@ def test_each_of_the_signals_stops_in_order(data_dir: Path, signum: int) -> None
     with small_up(data_dir, servers=False, services={"polite": _shell(script, str(data_dir))}) as up:
         wait_ready(up)
         log = data_dir / "logs" / "polite.log"
-        assert wait_until(lambda: "up" in log.read_text(), 5)
+        assert wait_until(lambda: "up" in log.read_text(), 60)
         assert f"stopped by {signum.value}" in finish(up, signum)  # type: ignore[attr-defined]
         assert up.returncode == 0
     assert log.read_text().splitlines()[1:] == ["asked"]
@@ -178,14 +178,14 @@ def test_a_second_control_c_cuts_the_grace(data_dir: Path) -> None:
     pids = data_dir / "pids"
     with small_up(data_dir, servers=False, services={"stubborn": _stubborn(pids)}, grace=60) as up:
         wait_ready(up)
-        assert wait_until(lambda: len(_numbers(pids)) == 2, 5)
+        assert wait_until(lambda: len(_numbers(pids)) == 2, 60)
         up.send_signal(signal.SIGINT)
         with pytest.raises(subprocess.TimeoutExpired):
             up.wait(0.3)
         up.send_signal(signal.SIGINT)
         up.send_signal(signal.SIGINT)
         assert "stopped by 2" in finish(up, signal.SIGINT, seconds=10)
-    assert nothing_left(data_dir, 5)
+    assert nothing_left(data_dir, 60)
 
 
 def test_services_and_their_children_do_not_outlive_a_killed_supervisor(data_dir: Path) -> None:
@@ -193,10 +193,10 @@ def test_services_and_their_children_do_not_outlive_a_killed_supervisor(data_dir
     services = {"parent": _shell('sleep 1000 & echo $$ $! > "$1"; wait', str(pids))}
     with small_up(data_dir, servers=False, services=services) as up:
         wait_ready(up)
-        assert wait_until(lambda: len(_numbers(pids)) == 2, 5)
+        assert wait_until(lambda: len(_numbers(pids)) == 2, 60)
         up.kill()
-        assert nothing_left(data_dir, 5)
-        assert not any(is_running(int(pid)) for pid in _numbers(pids))
+        assert nothing_left(data_dir, 60)
+        assert wait_until(lambda: not any(is_running(int(pid)) for pid in _numbers(pids)), 60)
 
 
 def test_a_fork_of_the_supervisor_does_not_keep_services_alive(data_dir: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_fork_of_the_supervisor_does_not_keep_services_alive(data_dir: Path) -
         wait_ready(up)
         fork = next(pid for pid, command in processes_of(data_dir).items() if "small_up" in command and pid != up.pid)
         up.kill()
-        assert wait_until(lambda: processes_of(data_dir).keys() == {fork}, 5)
+        assert wait_until(lambda: processes_of(data_dir).keys() == {fork}, 60)
         os.kill(fork, signal.SIGKILL)
 
 
@@ -213,7 +213,7 @@ def test_where_the_kernel_binds_nothing_the_servers_go_too(data_dir: Path) -> No
         wait_ready(up)
         assert sum("guard.py" in command for command in processes_of(data_dir).values()) == 2
         up.kill()
-        assert nothing_left(data_dir, 5)
+        assert nothing_left(data_dir, 60)
 
 
 @pytest.mark.parametrize("guarded", [False, True])

@@ -90,7 +90,7 @@ def small_up(
             yield up
         finally:
             up.kill()
-            nothing_left(data_dir, 3)  # whatever the test has shown by now: a clean end leaves no shared memory behind
+            nothing_left(data_dir, 30)  # whatever the test has shown by now: a clean end leaves no shared memory behind
             kill_all(data_dir)
 
 

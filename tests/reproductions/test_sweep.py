@@ -211,7 +211,7 @@ FAST = QueueSettings(sweep_s=0.02)
 
 
 def _wait_for(database: Database, run_id: UUID, state: str) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while read_run(database, run_id).state.value != state:
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -237,7 +237,7 @@ def test_the_sweeper_lives_through_errors_of_the_database(database: Database, su
     with database.unit_of_work() as session:
         session.execute(text("ALTER TABLE reproductions RENAME COLUMN rung_at TO away"))
     with structlog.testing.capture_logs() as logs, Sweeper(database, Bell(), FAST):
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not any(log["event"] == "sweep_failed" for log in logs):
             assert time.monotonic() < until
             time.sleep(0.01)
@@ -252,4 +252,4 @@ def test_the_sweeper_stops_at_once(database: Database) -> None:
     started = time.monotonic()
     with Sweeper(database, Bell(), QueueSettings(sweep_s=3600)):
         pass
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 4.5
