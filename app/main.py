@@ -1,22 +1,33 @@
 """The ASGI application: `uvicorn --factory app.main:create_app`."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
+from starlette_compress import CompressMiddleware
 
 from app.api import v1
+from app.core.access_log import AccessLog
+from app.core.cors import PublicCors
 from app.core.db import Database
 from app.core.edge import Edge
 from app.core.errors import install_error_handlers
 from app.core.health import router as operations
 from app.core.logging import configure_logging
+from app.core.metrics import HttpMetrics
+from app.core.metrics import router as metrics
 from app.core.queue import Doorbell, make_celery
+from app.core.requests import Bound, Requests
 from app.core.settings import Settings
 from app.core.web import add_problem_schema
+from app.hot.dispatcher import Hot
+from app.hot.documents import Documents
+from app.hot.serving import Serving
 from app.reproductions.sweeper import Sweeper
 
 DESCRIPTION = """
@@ -25,12 +36,20 @@ verdict: *reproduced*, *not reproduced* or *inconclusive*, with the evidence for
 """
 
 
+SMALLEST_COMPRESSED: Final = 1000
+"""Bytes: what fits one packet arrives no sooner for being smaller."""
+
+
 class Service(FastAPI):
     """FastAPI inside our own edge."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        """All of FastAPI's layers, and ours around them."""
-        return Edge(super().build_middleware_stack())
+        """All of FastAPI's layers, and ours around them, from the inside out."""
+        state = self.state
+        app: ASGIApp = Documents(super().build_middleware_stack(), state.serving.reader)
+        app = Bound(Edge(CompressMiddleware(app, minimum_size=SMALLEST_COMPRESSED)))
+        app = PublicCors(Hot(app, state.serving))
+        return Requests(app, HttpMetrics(state.registry), *state.records)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
@@ -61,16 +80,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.database = Database(settings.database_url, pool_size=settings.database_pool)
     app.state.doorbell = Doorbell(make_celery(settings.redis_url))
+    app.state.serving = Serving(settings)
+    app.state.registry = CollectorRegistry()
+    app.state.records = (AccessLog(),) if logging.getLogger().isEnabledFor(logging.INFO) else ()
     install_error_handlers(app)
     app.include_router(v1())
     app.include_router(operations)
+    app.include_router(metrics)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # The API sweeps too, so that runs expire and bells ring again while no worker is up.
+    await app.state.serving.open()
     with Sweeper(app.state.database, app.state.doorbell, app.state.settings.queue):
         yield
+    await app.state.serving.close()
     app.state.doorbell.close()
     app.state.database.close()

@@ -1,11 +1,18 @@
-"""What every HTTP message passes first and last: HEAD is GET without the body; a 413 is a problem like any other."""
+"""What every HTTP message passes first and last.
 
+HEAD is GET without the body; a 413 is a problem like any other; a compressed body has a tag of its own, and problems
+are kept by no cache.
+"""
+
+from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeAlias
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.errors import ProblemResponse, http_problem
+from app.core.errors import MEDIA_TYPE, ProblemResponse, http_problem
+
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 
 class Edge:
@@ -22,6 +29,8 @@ class Edge:
         head = scope["method"] == "HEAD"
         inner = {**scope, "method": "GET"} if head else scope
         await self.app(inner, receive, _Answer(scope, receive, send, head=head))
+        if head and "route" in inner:
+            scope["route"] = inner["route"]  # who counts the requests asks for it
 
 
 class _Answer:
@@ -37,9 +46,23 @@ class _Answer:
             response = ProblemResponse(http_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE), message["status"])
             await response(self._scope, self._receive, self._send)
             return
-        if self._head and message["type"] == "http.response.body":
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": _finished(message.get("headers", []))}
+        elif self._head and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await self._send(message)
+
+
+def _finished(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """The headers as they leave."""
+    known = dict(headers)
+    coding, etag = known.get(b"content-encoding"), known.get(b"etag", b"")
+    if coding is not None and etag.endswith(b'"') and not etag.startswith(b"W/"):
+        coded = etag[:-1] + b"-" + coding + b'"'
+        return [(name, coded if name == b"etag" else value) for name, value in headers]
+    if known.get(b"content-type", b"").startswith(MEDIA_TYPE.encode()):
+        return [*headers, (b"cache-control", b"no-store")]
+    return list(headers)
 
 
 def _is_plain_refusal(message: Message) -> bool:

@@ -1,6 +1,12 @@
-"""Strong entity tags, and answering conditional requests with them."""
+"""Strong entity tags, and answering conditional requests with them.
 
+A compressed body is another representation, so it has another tag: the plain one with the name of the coding, as in
+`"…-br"` (app.core.edge adds it). The tag of any coding says that the client holds the present state.
+"""
+
+import re
 from hashlib import sha256
+from typing import Final
 
 from fastapi import Request, Response
 from pydantic import BaseModel
@@ -8,6 +14,17 @@ from pydantic import BaseModel
 from app.core.errors import PreconditionError
 
 JSON = "application/json"
+REVALIDATE: Final = "public, no-cache"
+"""Anybody may keep it, and asks before each use whether it still holds."""
+SETTLED: Final = "public, max-age=86400"
+"""It never changes; after a day a cache asks all the same."""
+_CODED: Final = re.compile(r'-(?:gzip|br|zstd)"$')
+# Everybody may read, from pages of any origin: nothing that is served depends on who asks.
+_OPEN: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "ETag, Link, Location, Preference-Applied, Retry-After, X-Request-Id",
+}
+READS: Final = frozenset({"GET", "HEAD"})
 
 
 def etag_of(body: bytes) -> str:
@@ -15,30 +32,51 @@ def etag_of(body: bytes) -> str:
     return f'"{sha256(body).hexdigest()[:32]}"'
 
 
-def matches(header: str, etag: str) -> bool:
-    """Whether an If-None-Match list names this tag. Comparison is weak, as RFC 9110 asks for If-None-Match."""
-    names = [name.strip().removeprefix("W/") for name in header.split(",")]
-    return "*" in names or etag in names
+def held_tag(header: str, etag: str) -> str | None:
+    """The tag by which an If-None-Match list names this state, for the 304; None where it does not.
+
+    Comparison is weak, as RFC 9110 asks for If-None-Match.
+    """
+    if header == etag:
+        return etag
+    for name in (one.strip().removeprefix("W/") for one in header.split(",")):
+        if name == "*":
+            return etag
+        if plain_tag(name) == etag:
+            return name
+    return None
 
 
-def reply(request: Request, body: bytes, *, etag: str | None = None, status: int = 200) -> Response:
+def plain_tag(tag: str) -> str:
+    """The tag of the state, whatever coding its body came in."""
+    return _CODED.sub('"', tag)
+
+
+def reply(
+    request: Request, body: bytes, *, etag: str | None = None, status: int = 200, cache_control: str = REVALIDATE
+) -> Response:
     """The body as JSON with its ETag, or 304 where the client asks to read what it holds already."""
     tag = etag or etag_of(body)
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
-    if is_held(request, tag):
-        return Response(status_code=304, headers=headers)
+    headers = served(tag, cache_control) if request.method in READS else {"ETag": tag, "Cache-Control": "no-store"}
+    if (held := held_by(request, tag)) is not None:
+        return Response(status_code=304, headers={**headers, "ETag": held})
     return Response(body, status, headers, media_type=JSON)
 
 
-def is_held(request: Request, etag: str) -> bool:
-    """Whether a reading request says that the client holds this state; in a change the header means another thing."""
+def served(etag: str, cache_control: str = REVALIDATE, vary: str = "Accept-Encoding") -> dict[str, str]:
+    """The headers of whatever anybody may read."""
+    return {**_OPEN, "ETag": etag, "Cache-Control": cache_control, "Vary": vary}
+
+
+def held_by(request: Request, etag: str) -> str | None:
+    """The tag under which a reading client holds this state already; in a change the header means another thing."""
     held = _header(request, "if-none-match")
-    return request.method in {"GET", "HEAD"} and held is not None and matches(held, etag)
+    return held_tag(held, etag) if request.method in READS and held is not None else None
 
 
-def reply_model(request: Request, model: BaseModel, *, status: int = 200) -> Response:
+def reply_model(request: Request, model: BaseModel, *, status: int = 200, cache_control: str = REVALIDATE) -> Response:
     """A schema as compact JSON with its ETag."""
-    return reply(request, model.model_dump_json().encode(), status=status)
+    return reply(request, model.model_dump_json().encode(), status=status, cache_control=cache_control)
 
 
 def require_match(request: Request, current: str) -> None:
@@ -47,11 +85,11 @@ def require_match(request: Request, current: str) -> None:
     Comparison is strong, as RFC 9110 asks for If-Match: a `W/` never matches.
     """
     if_match = _header(request, "if-match")
-    if if_match is not None and if_match != "*" and current not in [name.strip() for name in if_match.split(",")]:
+    if if_match is not None and if_match != "*" and current not in [plain_tag(n.strip()) for n in if_match.split(",")]:
         detail = f"If-Match does not name the present ETag {current}: read the resource again, then repeat the change."
         raise PreconditionError(detail, headers={"ETag": current})
     if_none_match = _header(request, "if-none-match")
-    if if_none_match is not None and matches(if_none_match, current):
+    if if_none_match is not None and held_tag(if_none_match, current) is not None:
         detail = "If-None-Match names the present state: there is a resource here already."
         raise PreconditionError(detail, headers={"ETag": current})
 

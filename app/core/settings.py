@@ -27,6 +27,19 @@ class LimitSettings(BaseModel):
     body_bytes: Annotated[int, Field(gt=0)] = 1024 * 1024
 
 
+class ServingSettings(BaseModel):
+    """The hot path: what is read most is answered from memory, and forgotten when Postgres tells of a change."""
+
+    cache_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
+    lease_s: Annotated[float, Field(gt=0)] = 2.0
+    """No answer from memory is older than this, even if nothing tells of changes any more."""
+    listen_url: str | None = None
+    """A direct connection, where `database_url` goes through a transaction pool, which cannot LISTEN."""
+    raw_pool: Annotated[int, Field(ge=1)] = 4
+    most_waiting: Annotated[int, Field(ge=0)] = 1000
+    """Requests with `Prefer: wait` at a time; more are answered at once."""
+
+
 class ArxivSettings(BaseModel):
     """Where paper metadata is fetched from. Only this host is ever contacted."""
 
@@ -50,6 +63,7 @@ class Settings(BaseSettings):
     queue: QueueSettings = QueueSettings()
     limits: LimitSettings = LimitSettings()
     arxiv: ArxivSettings = ArxivSettings()
+    serving: ServingSettings = ServingSettings()
 
     @property
     def cache_dir(self) -> Path:

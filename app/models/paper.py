@@ -37,7 +37,18 @@ class Paper(Base):
             use_alter=True,
         ),
         Index("ix_papers_search", "search", postgresql_using="gin"),
+        # One index for each filter and order of the list: a page costs the same, however many papers there are.
         Index("ix_papers_newest_verdict", "newest_verdict_at", "arxiv_id"),
+        *(
+            Index(f"ix_papers_{name}_{order}", column, *keys)
+            for name, column in (("category", "primary_category"), ("venue", "venue"), ("status", "headline_status"))
+            for order, keys in (("newest", ("newest_verdict_at", "arxiv_id")), ("id", ("arxiv_id",)))
+        ),
+        *(
+            Index(f"ix_papers_{name}_{order}", *keys, postgresql_where=where)
+            for name, where in (("withdrawn", "withdrawn"), ("unchecked", "headline_status IS NULL"))
+            for order, keys in (("newest", ("newest_verdict_at", "arxiv_id")), ("id", ("arxiv_id",)))
+        ),
     )
 
     id: Mapped[Id]

@@ -11,6 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Id, Moment, enum_column
 
+NEWEST = ("computed_at", "id")
+"""The order of every list of verdicts."""
+
 
 class VerdictKind(StrEnum):
     """Whether the paper was checked before or after its publication: two separate lines of verdicts."""
@@ -36,8 +39,18 @@ class Verdict(Base):
         ForeignKeyConstraint(["paper_version_id", "paper_id"], ["paper_versions.id", "paper_versions.paper_id"]),
         UniqueConstraint("claim_id", "kind", "sequence"),
         Index("uq_verdicts_current", "claim_id", "kind", unique=True, postgresql_where="is_current"),
-        Index("ix_verdicts_paper", "paper_id", "computed_at", "id"),
-        Index("ix_verdicts_feed", "computed_at", "id"),
+        # One index for each filter of the histories and of the feed: a page costs the same, however long they are.
+        Index("ix_verdicts_paper", "paper_id", *NEWEST),
+        Index("ix_verdicts_paper_kind", "paper_id", "kind", *NEWEST),
+        Index("ix_verdicts_paper_status", "paper_id", "status", *NEWEST),
+        Index("ix_verdicts_paper_current", "paper_id", *NEWEST, postgresql_where="is_current"),
+        Index("ix_verdicts_version", "paper_version_id", "claim_id", "kind", "sequence"),
+        Index("ix_verdicts_version_newest", "paper_version_id", *NEWEST),
+        Index("ix_verdicts_claim", "claim_id", *NEWEST),
+        Index("ix_verdicts_feed", *NEWEST),
+        Index("ix_verdicts_kind", "kind", *NEWEST),
+        Index("ix_verdicts_status", "status", *NEWEST),
+        Index("ix_verdicts_feed_current", *NEWEST, postgresql_where="is_current"),
         CheckConstraint("status IN ('reproduced', 'not_reproduced', 'inconclusive')", name="status"),
         CheckConstraint("score BETWEEN 0 AND 1", name="score"),
         CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),

@@ -12,8 +12,9 @@ from app.papers.errors import PaperIdError
 _NEW: Final = r"\d{2}(?:0[1-9]|1[0-2])\.\d{4,5}"
 _OLD: Final = r"[a-z-]+(?:\.[A-Z]{2})?/\d{2}(?:0[1-9]|1[0-2])\d{3}"
 _DRAFT: Final = r"draft:[a-z0-9]+(?:-[a-z0-9]+)*"
-_VERSION: Final = r"v([1-9]\d{0,5})"
-_ARXIV_REF: Final = re.compile(rf"({_NEW}|{_OLD})(?:{_VERSION})?", re.ASCII)
+VERSION_PATTERN: Final = r"v([1-9]\d{0,5})"
+ID_PATTERN: Final = rf"(?:{_NEW}|{_OLD}|{_DRAFT})"
+_ARXIV_REF: Final = re.compile(rf"({_NEW}|{_OLD})(?:{VERSION_PATTERN})?", re.ASCII)
 _DRAFT_ID: Final = re.compile(_DRAFT, re.ASCII)
 _MAX: Final = 100
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, tuple_
+from sqlalchemy import Row, case, func, literal_column, select, tuple_
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.orm import Session, aliased
 
 from app.core.pagination import Page, decode_cursor, encode_cursor
@@ -53,6 +54,22 @@ def read_reproduction(session: Session, reproduction_id: UUID) -> ReproductionRe
     waiting = row[0].state is ReproductionState.queued
     position = session.scalar(select(_POSITION).where(Reproduction.id == reproduction_id)) if waiting else None
     return _read(row, position)
+
+
+def version_statement() -> str:
+    """SQL for $1, a run's id: one text that changes whenever anything that `read_reproduction` shows has changed.
+
+    Written out, for a driver without SQLAlchemy. Every change of the row makes a new row version, with another xmin.
+    """
+    waiting = Reproduction.state == ReproductionState.queued
+    statement = (
+        select(func.concat_ws(" ", literal_column("reproductions.xmin"), Paper.arxiv_id, case((waiting, _POSITION))))
+        .select_from(Reproduction)
+        .join(Paper, Paper.id == Reproduction.paper_id)
+        .where(Reproduction.id == literal_column("$1"))
+    )
+    dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # SQLAlchemy's own lack
+    return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 
 def list_reproductions(

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.core.db import Database
-from app.core.etag import etag_of, is_held, reply_model
+from app.core.etag import SETTLED, etag_of, held_by, reply_model, served
 from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
 from app.core.web import JsonOnly, SessionDep, problems
 from app.models import VerdictKind
@@ -101,7 +101,7 @@ def get_verdict(request: Request, session: SessionDep, verdict_id: UUID) -> Resp
 )
 def get_evidence(request: Request, session: SessionDep, verdict_id: UUID) -> Response:
     """What a reader needs to check the verdict: confusion matrix, decision, driver, fingerprints, environment."""
-    return reply_model(request, read_evidence(session, verdict_id))
+    return reply_model(request, read_evidence(session, verdict_id), cache_control=SETTLED)
 
 
 @public.get(
@@ -116,9 +116,9 @@ def get_predictions(request: Request, session: SessionDep, verdict_id: UUID) -> 
     evidence = find_evidence(session, verdict_id)
     labels = (evidence.content or {}).get("labels") or []
     # A verdict's predictions never change: its id and the format say all.
-    headers = {"ETag": etag_of(f"{verdict_id} {media}".encode()), "Vary": "Accept", "Cache-Control": "no-cache"}
-    if is_held(request, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
+    headers = served(etag_of(f"{verdict_id} {media}".encode()), SETTLED, "Accept, Accept-Encoding")
+    if (held := held_by(request, headers["ETag"])) is not None:
+        return Response(status_code=304, headers={**headers, "ETag": held})
     database = cast("Database", request.app.state.database)
     pieces = stream_predictions(database, evidence.id, labels, media)
     first = next(pieces, b"")  # a database that is gone by now is still a 5xx, not a success that breaks off

@@ -41,7 +41,9 @@ class Api(TestClient):
     """A client of the application. What it is answered has to be declared in the OpenAPI document."""
 
     def __init__(self, app: FastAPI) -> None:
-        super().__init__(app, raise_server_exceptions=False, follow_redirects=False)
+        # With an id of its own each, no two answers would have the same headers.
+        headers = {"X-Request-Id": "of-the-test"}
+        super().__init__(app, raise_server_exceptions=False, follow_redirects=False, headers=headers)
         if not _OPERATIONS:  # building the document takes longer than most tests
             _OPERATIONS.extend((_pattern(path), operations) for path, operations in app.openapi()["paths"].items())
 
@@ -214,7 +216,8 @@ async def exchange(app: ASGIApp, method: str, path: str) -> list[Message]:
     async def send(message: Message) -> None:
         answer.append(message)
 
-    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": []}
+    headers = [(b"x-request-id", b"of-the-test")]
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": headers}
     await app(scope, receive, send)
     return answer
 

@@ -90,9 +90,11 @@ def test_a_head_is_a_get_without_its_body(api: Api) -> None:
 
 def test_a_server_gets_no_body_to_send_after_a_head(app: FastAPI, api: Api) -> None:
     predictions = f"/v1/verdicts/{api.post_verdict()['id']}/predictions"
+    portal = api.portal
+    assert portal is not None
     for path in ("/v1/papers", f"/v1/papers/{PAPER}", predictions, "/v1/nothing", "/openapi.json"):
-        start, *bodies = asyncio.run(exchange(app, "HEAD", path))
-        like, *whole = asyncio.run(exchange(app, "GET", path))
+        start, *bodies = portal.call(exchange, app, "HEAD", path)
+        like, *whole = portal.call(exchange, app, "GET", path)
         assert start == like
         assert not any(message["body"] for message in bodies)
         assert any(message["body"] for message in whole) == (path != predictions)

@@ -1,0 +1,56 @@
+"""What the hot path needs while the service runs: cache, listener, reader."""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import make_url
+
+from app.core.settings import Settings
+from app.hot.cache import Answer, Cache, Key
+from app.hot.listener import Listener
+from app.hot.reader import Reader
+from app.hot.turnstile import Turnstile
+from app.hot.waiting import Waiting
+
+
+class Serving:
+    """One for each process; open while the service runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        serving, direct = settings.serving, settings.serving.listen_url or settings.database_url or ""
+        self.cache: Final = Cache(serving.cache_bytes)
+        self.turnstile: Final = Turnstile()
+        self.reader: Final = Reader(_dsn(settings.database_url or ""), serving.raw_pool)
+        self.listener: Final = Listener(_dsn(direct), serving.lease_s, self.cache.forget)
+        self.waiting: Final = Waiting(self.cache, serving.most_waiting)
+        self.hits = 0
+        self.misses = 0
+        self._listening: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Begin to listen. Until the listener holds its lease, every read goes through."""
+        await self.reader.open()
+        self._listening = asyncio.create_task(self.listener.run(), name="listener")
+
+    async def close(self) -> None:
+        """End the connections."""
+        if self._listening is not None:
+            self._listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listening
+        await self.reader.close()
+
+    def kept(self, key: Key) -> Answer | None:
+        """The answer that may be sent again, if there is one and changes are being heard."""
+        return self.cache.get(key) if self.listener.holds else None
+
+    async def version(self, run_id: UUID) -> str | None:
+        """The present version of a run, read once for all who ask at the same time; None where it cannot be read."""
+        return await self.turnstile.fresh(run_id, lambda: self.reader.run_version(run_id))
+
+
+def _dsn(url: str) -> str:
+    """The URL as asyncpg takes it."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
