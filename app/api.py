@@ -4,6 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
+from app.badges import endpoints as badges
 from app.claims import endpoints as claims
 from app.designs import endpoints as designs
 from app.drivers import endpoints as drivers
@@ -13,6 +14,7 @@ from app.verdicts import endpoints as verdicts
 
 # A paper's own address ends in an id that may hold a slash, so the routes below a paper come before it.
 PUBLIC: Final[tuple[APIRouter, ...]] = (
+    badges.public,
     verdicts.public,
     reproductions.public,
     claims.public,

@@ -27,6 +27,7 @@ from app.core.settings import Settings
 from app.core.web import add_problem_schema
 from app.hot.dispatcher import Hot
 from app.hot.documents import Documents
+from app.hot.metrics import HotMetrics
 from app.hot.serving import Serving
 from app.reproductions.sweeper import Sweeper
 
@@ -80,8 +81,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.database = Database(settings.database_url, pool_size=settings.database_pool)
     app.state.doorbell = Doorbell(make_celery(settings.redis_url))
-    app.state.serving = Serving(settings)
+    app.state.serving = Serving(settings, app.state.database)
     app.state.registry = CollectorRegistry()
+    app.state.registry.register(HotMetrics(app.state.serving))
     app.state.records = (AccessLog(),) if logging.getLogger().isEnabledFor(logging.INFO) else ()
     install_error_handlers(app)
     app.include_router(v1())

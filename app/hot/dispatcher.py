@@ -70,6 +70,9 @@ class Hot:
                 answer.version = version if answer.unfinished else None
                 if answer.status == _OK and (answer.version is not None or not answer.unfinished):
                     self._serving.cache.put(key, answer, under_way)
+            if subject.run and not answer.unfinished:
+                # Who is told that the run has ended reads its verdict next, perhaps from another process.
+                await self._serving.settled()
             return answer
 
         self._serving.misses += 1

@@ -5,9 +5,13 @@ from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
+from anyio import to_thread
 from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
+from app.core.db import Database
 from app.core.settings import Settings
+from app.core.settle import settle
 from app.hot.cache import Answer, Cache, Key
 from app.hot.listener import Listener
 from app.hot.reader import Reader
@@ -18,7 +22,8 @@ from app.hot.waiting import Waiting
 class Serving:
     """One for each process; open while the service runs."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._database = database
         serving, direct = settings.serving, settings.serving.listen_url or settings.database_url or ""
         self.cache: Final = Cache(serving.cache_bytes)
         self.turnstile: Final = Turnstile()
@@ -45,6 +50,11 @@ class Serving:
     def kept(self, key: Key) -> Answer | None:
         """The answer that may be sent again, if there is one and changes are being heard."""
         return self.cache.get(key) if self.listener.holds else None
+
+    async def settled(self) -> None:
+        """Return once every process knows of all that is committed, or the database does not answer."""
+        with suppress(SQLAlchemyError):
+            await to_thread.run_sync(settle, self._database.engine)
 
     async def version(self, run_id: UUID) -> str | None:
         """The present version of a run, read once for all who ask at the same time; None where it cannot be read."""

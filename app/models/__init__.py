@@ -7,6 +7,7 @@ from app.models.evidence import Evidence, Prediction
 from app.models.idempotency import IdempotencyKey
 from app.models.paper import Paper, PaperAlias, PaperDocument, PaperVersion
 from app.models.reproduction import Reproduction, ReproductionState
+from app.models.serving import ServingProcess
 from app.models.verdict import Verdict, VerdictKind, VerdictOrigin
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Prediction",
     "Reproduction",
     "ReproductionState",
+    "ServingProcess",
     "Verdict",
     "VerdictKind",
     "VerdictOrigin",

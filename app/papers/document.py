@@ -2,13 +2,15 @@
 
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, Text, cast, column, func, select, true, values
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from app.core.clock import now
 from app.core.etag import etag_of
+from app.core.settle import settle_after_commit
 from app.models import Claim, Paper, PaperDocument, PaperVersion, Verdict, VerdictKind
 from app.papers.schemas import (
     ClaimCitation,
@@ -62,21 +64,40 @@ def _verdicts(session: Session, paper: Paper, as_of: int | None) -> dict[Verdict
     """The headline claim's verdict of each kind: the current one, or the newest that checked a version <= `as_of`."""
     if paper.headline_claim_id is None:
         return {}
-    query = (
-        select(Verdict, Claim)
-        .join(Claim, Claim.id == Verdict.claim_id)
-        .where(Verdict.claim_id == paper.headline_claim_id)
-    )
+    query = select(Verdict, Claim).join(Claim, Claim.id == Verdict.claim_id)
     if as_of is None:
-        query = query.where(Verdict.is_current)
+        query = query.where(Verdict.claim_id == paper.headline_claim_id, Verdict.is_current)
     else:
-        query = (
-            query.join(PaperVersion, PaperVersion.id == Verdict.paper_version_id)
-            .where(PaperVersion.version <= as_of)
-            .ext(distinct_on(Verdict.kind))
-            .order_by(Verdict.kind, Verdict.sequence.desc())
-        )
+        query = query.where(Verdict.id.in_(_newest_as_of(paper, as_of)))
     return {v.kind: document_verdict(v, claim, paper.arxiv_id) for v, claim in session.execute(query)}
+
+
+def _newest_as_of(paper: Paper, as_of: int) -> Select[UUID]:
+    """The newest verdict of each kind that checked a version up to this one.
+
+    Each version's own newest is the end of an index; those few are compared, however long the history is.
+    """
+    kinds = values(column("kind", Text), name="kinds").data([(kind.value,) for kind in VerdictKind])
+    of_version = (
+        select(Verdict.id, Verdict.kind, Verdict.sequence)
+        .where(
+            Verdict.paper_version_id == PaperVersion.id,
+            Verdict.claim_id == paper.headline_claim_id,
+            cast(Verdict.kind, Text) == kinds.c.kind,
+        )
+        .order_by(Verdict.sequence.desc())
+        .limit(1)
+        .lateral()
+    )
+    return (
+        select(of_version.c.id)
+        .select_from(PaperVersion)
+        .join(kinds, true())
+        .join(of_version, true())
+        .where(PaperVersion.paper_id == paper.id, PaperVersion.version <= as_of)
+        .ext(distinct_on(of_version.c.kind))
+        .order_by(of_version.c.kind, of_version.c.sequence.desc())
+    )
 
 
 def build_document(session: Session, paper: Paper, as_of: int | None = None) -> PaperDocumentRead | None:
@@ -126,4 +147,5 @@ def write_document(session: Session, paper: Paper) -> str:
         .values(paper_id=paper.id, **values)
         .on_conflict_do_update(index_elements=["paper_id"], set_=values)
     )
+    settle_after_commit(session)
     return etag_of(body)

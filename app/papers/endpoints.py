@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from app.core.etag import (
+    JSON,
     etag_of,
     reply,
     reply_model,
@@ -18,6 +19,7 @@ from app.core.web import JsonOnly, SessionDep, SettingsDep, problems
 from app.models import Paper
 from app.papers.add_version import add_version
 from app.papers.arxiv import fetch_metadata
+from app.papers.batch import BatchGet, BatchRead, read_batch
 from app.papers.change import change_paper
 from app.papers.document import build_document, version_read, write_document
 from app.papers.errors import PaperMovedError, PaperNotFoundError, VersionSuffixError
@@ -72,6 +74,19 @@ def get_papers(
     response = reply_model(request, page)
     response.headers.update(next_link(request, page.next_cursor))
     return response
+
+
+@public.post(
+    "/papers:batchGet",
+    operation_id="batchGetPapers",
+    dependencies=[JsonOnly],
+    response_model=BatchRead,
+    responses=problems(400, 413, 415, 422),
+)
+def batch_get(session: SessionDep, wanted: BatchGet) -> Response:
+    """The documents of up to 200 papers, in the order asked for; for those that are not here, why."""
+    headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store"}
+    return Response(read_batch(session, wanted), headers=headers, media_type=JSON)
 
 
 @public.get(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0002"
@@ -48,12 +49,18 @@ ANNOUNCEMENTS = {
     "announce_run": "PERFORM pg_notify('verdicts', 'run:' || NEW.id);",
 }
 TRIGGERS = (
-    "CREATE TRIGGER paper_documents_announce_document AFTER INSERT OR UPDATE ON paper_documents "
-    "FOR EACH ROW EXECUTE FUNCTION announce_document()",
-    "CREATE TRIGGER papers_announce_move AFTER UPDATE OF arxiv_id ON papers "
-    "FOR EACH ROW WHEN (OLD.arxiv_id <> NEW.arxiv_id) EXECUTE FUNCTION announce_move()",
-    "CREATE TRIGGER reproductions_announce_run AFTER UPDATE ON reproductions "
-    "FOR EACH ROW WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION announce_run()",
+    (
+        "CREATE TRIGGER paper_documents_announce_document AFTER INSERT OR UPDATE ON paper_documents "
+        "FOR EACH ROW EXECUTE FUNCTION announce_document()"
+    ),
+    (
+        "CREATE TRIGGER papers_announce_move AFTER UPDATE OF arxiv_id ON papers "
+        "FOR EACH ROW WHEN (OLD.arxiv_id <> NEW.arxiv_id) EXECUTE FUNCTION announce_move()"
+    ),
+    (
+        "CREATE TRIGGER reproductions_announce_run AFTER UPDATE ON reproductions "
+        "FOR EACH ROW WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION announce_run()"
+    ),
 )
 DROPPED = (
     "DROP TRIGGER paper_documents_announce_document ON paper_documents",
@@ -63,6 +70,15 @@ DROPPED = (
 
 
 def upgrade() -> None:
+    op.execute(sa.schema.CreateSequence(sa.Sequence("serving_barrier")))
+    op.create_table(
+        "serving_processes",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("heard", sa.BigInteger(), nullable=False),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_serving_processes")),
+        prefixes=["UNLOGGED"],
+    )
     for name, table, columns, where in INDEXES:
         op.create_index(name, table, list(columns), unique=False, postgresql_where=where)
     for name, body in ANNOUNCEMENTS.items():
@@ -78,3 +94,5 @@ def downgrade() -> None:
         op.execute(f"DROP FUNCTION {name}()")
     for name, table, _, where in reversed(INDEXES):
         op.drop_index(name, table_name=table, postgresql_where=where)
+    op.drop_table("serving_processes")
+    op.execute(sa.schema.DropSequence(sa.Sequence("serving_barrier")))

@@ -23,8 +23,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path for folder in ("app", "workers") for path in (ROOT / folder).rglob("*.py"))
 READS, CHANGES = {"GET"}, {"POST", "PUT", "PATCH", "DELETE"}
 MAX_LINES = 300
-QUESTIONS = {("/designs", "post_design"): "app/designs"}
-"""Public all the same: POST only because the question has a body. The folder each lives in writes nothing."""
+QUESTIONS = {
+    ("/designs", "post_design"): "app/designs",
+    ("/papers:batchGet", "batch_get"): "app/papers/batch.py",
+}
+"""Public all the same: POST only because the question has a body. The room each lives in writes nothing."""
 WRITES = {"add", "add_all", "delete", "insert", "merge", "update", "write_document", "after_commit", "text"}
 
 

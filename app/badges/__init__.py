@@ -1,0 +1,1 @@
+"""Badges: what others embed to show a paper's verdict."""

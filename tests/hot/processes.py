@@ -1,0 +1,90 @@
+"""Real API processes on the test's database, and what is done to the connections by which they hear of changes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import psycopg
+
+LISTENERS = """
+    SELECT pid FROM pg_stat_activity
+    WHERE datname = current_database() AND query LIKE 'UPDATE serving_processes%'
+"""
+PATIENCE_S = 90.0
+
+
+@contextmanager
+def api_process(settings: dict[str, str]) -> Iterator[tuple[httpx.Client, subprocess.Popen[bytes]]]:
+    """One `verdicts api`, and a client of it with a connection that stays open."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    argv = [sys.executable, "-m", "app.cli", "api", "--port", str(port)]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("VERDICTS_")}
+    process = subprocess.Popen(argv, env=inherited | settings, stderr=subprocess.DEVNULL)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            _wait_until_up(client, process)
+            yield client, process
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait(timeout=PATIENCE_S)
+
+
+def _wait_until_up(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            client.get("/healthz").raise_for_status()
+        except httpx.TransportError:
+            assert process.poll() is None, "the process ended"
+            assert time.monotonic() < deadline, "the process does not answer"
+            time.sleep(0.1)
+        else:
+            return
+
+
+@contextmanager
+def api_processes(settings: dict[str, str], number: int) -> Iterator[list[httpx.Client]]:
+    """So many at once."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(api_process(settings))[0] for _ in range(number)]
+
+
+def listeners(connection: psycopg.Connection) -> list[int]:
+    """The server processes behind the connections that listen."""
+    return [pid for (pid,) in connection.execute(LISTENERS)]
+
+
+def wait_for_listeners(connection: psycopg.Connection, number: int) -> list[int]:
+    """Return once so many listen."""
+    deadline = time.monotonic() + PATIENCE_S
+    while len(found := listeners(connection)) < number:
+        assert time.monotonic() < deadline, f"{len(found)} of {number} listen"
+        time.sleep(0.02)
+    return found
+
+
+def wait_until_kept(client: httpx.Client, path: str) -> None:
+    """Return once the process answers this from memory."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        before = hits(client)
+        client.get(path).raise_for_status()
+        if hits(client) > before:
+            return
+        assert time.monotonic() < deadline, f"{path} is never answered from memory"
+        time.sleep(0.02)
+
+
+def hits(client: httpx.Client) -> float:
+    """How many answers of the process came from memory."""
+    lines = client.get("/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("paper_verdicts_hot_hits_total "))
