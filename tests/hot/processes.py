@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import httpx
 import psycopg
@@ -19,43 +20,63 @@ LISTENERS = """
 PATIENCE_S = 90.0
 
 
-@contextmanager
-def api_process(settings: dict[str, str]) -> Iterator[tuple[httpx.Client, subprocess.Popen[bytes]]]:
+@dataclass(frozen=True, slots=True)
+class ApiProcess:
     """One `verdicts api`, and a client of it with a connection that stays open."""
+
+    client: httpx.Client
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def api_process(settings: dict[str, str]) -> Iterator[ApiProcess]:
+    """One process, up and answering."""
+    with api_processes(settings, 1) as (only,):
+        yield only
+
+
+@contextmanager
+def api_processes(settings: dict[str, str], number: int) -> Iterator[list[ApiProcess]]:
+    """So many, started at the same time."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("VERDICTS_")}
+    with ExitStack() as stack:
+        started = []
+        for _ in range(number):
+            port = _free_port()
+            argv = [sys.executable, "-m", "app.cli", "api", "--port", str(port)]
+            process = subprocess.Popen(argv, env=inherited | settings, stderr=subprocess.DEVNULL)
+            stack.callback(_end, process)
+            client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60))
+            started.append(ApiProcess(client, process))
+        for one in started:
+            _wait_until_up(one)
+        yield started
+
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    argv = [sys.executable, "-m", "app.cli", "api", "--port", str(port)]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("VERDICTS_")}
-    process = subprocess.Popen(argv, env=inherited | settings, stderr=subprocess.DEVNULL)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            _wait_until_up(client, process)
-            yield client, process
-    finally:
-        process.send_signal(signal.SIGCONT)
-        process.terminate()
-        process.wait(timeout=PATIENCE_S)
+        port: int = probe.getsockname()[1]
+        return port
 
 
-def _wait_until_up(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGCONT)
+    process.terminate()
+    process.wait(timeout=PATIENCE_S)
+
+
+def _wait_until_up(one: ApiProcess) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            client.get("/healthz").raise_for_status()
+            one.client.get("/healthz").raise_for_status()
         except httpx.TransportError:
-            assert process.poll() is None, "the process ended"
+            assert one.process.poll() is None, "the process ended"
             assert time.monotonic() < deadline, "the process does not answer"
             time.sleep(0.1)
         else:
             return
-
-
-@contextmanager
-def api_processes(settings: dict[str, str], number: int) -> Iterator[list[httpx.Client]]:
-    """So many at once."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(api_process(settings))[0] for _ in range(number)]
 
 
 def listeners(connection: psycopg.Connection) -> list[int]:

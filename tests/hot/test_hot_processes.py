@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,8 +10,19 @@ import httpx
 import psycopg
 import pytest
 
+from app.embedded import ServerUrls
+from app.embedded.postgres import plain_dsn
 from tests.api.helpers import PAPER, claim_body, counts_body, paper_body
-from tests.hot.processes import api_process, api_processes, hits, listeners, wait_for_listeners, wait_until_kept
+from tests.factories.databases import copied
+from tests.hot.processes import (
+    ApiProcess,
+    api_process,
+    api_processes,
+    hits,
+    listeners,
+    wait_for_listeners,
+    wait_until_kept,
+)
 
 DOCUMENT = f"/v1/papers/{PAPER}"
 HISTORY = f"{DOCUMENT}/verdicts"
@@ -20,20 +30,42 @@ BADGE = f"{DOCUMENT}/badge.json"
 WORDS = {"reproduced": "reproduced", "not_reproduced": "not reproduced", "inconclusive": "inconclusive"}
 
 
-@pytest.fixture
-def environment(database_url: str, redis_url: str) -> dict[str, str]:
-    return {"VERDICTS_DATABASE_URL": database_url, "VERDICTS_REDIS_URL": redis_url, "VERDICTS_LOG_LEVEL": "ERROR"}
+@pytest.fixture(scope="module")
+def database_url(servers: ServerUrls, maintenance: psycopg.Connection, template_database: str) -> Iterator[str]:
+    """One for the module: a process takes seconds to start."""
+    with copied(servers, maintenance, template_database) as url:
+        yield url
 
 
-@pytest.fixture
-def watch(dsn: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(dsn, autocommit=True) as connection:
+@pytest.fixture(scope="module")
+def watch(database_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(plain_dsn(database_url), autocommit=True) as connection:
         yield connection
 
 
-def register(client: httpx.Client) -> None:
-    assert client.put(DOCUMENT, json=paper_body()).status_code == 201
-    assert client.post(f"{DOCUMENT}/claims", json=claim_body()).status_code == 201
+@pytest.fixture(scope="module")
+def processes(servers: ServerUrls, database_url: str, watch: psycopg.Connection) -> Iterator[list[ApiProcess]]:
+    """Three, with the paper registered."""
+    environment = {
+        "VERDICTS_DATABASE_URL": database_url,
+        "VERDICTS_REDIS_URL": servers.redis_url,
+        "VERDICTS_LOG_LEVEL": "ERROR",
+        "VERDICTS_SERVING__LEASE_S": "0.5",
+    }
+    with api_processes(environment, 3) as started:
+        client = started[0].client
+        assert client.put(DOCUMENT, json=paper_body()).status_code == 201
+        assert client.post(f"{DOCUMENT}/claims", json=claim_body()).status_code == 201
+        wait_for_listeners(watch, 3)
+        yield started
+
+
+@pytest.fixture
+def clients(processes: list[ApiProcess]) -> list[httpx.Client]:
+    """Of the three processes, each of them answering from memory."""
+    for process in processes:
+        wait_until_kept(process.client, DOCUMENT)
+    return [process.client for process in processes]
 
 
 def issue(client: httpx.Client, correct: int) -> dict[str, object]:
@@ -50,22 +82,15 @@ def assert_shown(client: httpx.Client, verdict: dict[str, object]) -> None:
     assert client.get(BADGE).json()["message"] == WORDS[str(verdict["status"])]
 
 
-def test_every_process_shows_what_one_of_them_acknowledged(
-    environment: dict[str, str], watch: psycopg.Connection
-) -> None:
-    with api_processes(environment, 3) as clients:
-        register(clients[0])
-        wait_for_listeners(watch, 3)
-        for client in clients:
-            wait_until_kept(client, DOCUMENT)
-        before = [hits(client) for client in clients]
-        for number in range(60):
-            verdict = issue(clients[number % 3], correct=4400 + 5 * number)
-            for turn in range(1, 4):
-                assert_shown(clients[(number + turn) % 3], verdict)
-                assert_shown(clients[(number + turn) % 3], verdict)
-        # It was memory that answered: of the six questions a round that went to a process, the later three at least.
-        assert all(hits(client) - start >= 60 * 3 for client, start in zip(clients, before, strict=True))
+def test_every_process_shows_what_one_of_them_acknowledged(clients: list[httpx.Client]) -> None:
+    before = [hits(client) for client in clients]
+    for number in range(60):
+        verdict = issue(clients[number % 3], correct=4400 + 5 * number)
+        for turn in range(1, 4):
+            assert_shown(clients[(number + turn) % 3], verdict)
+            assert_shown(clients[(number + turn) % 3], verdict)
+    # It was memory that answered: of the six questions a round that went to a process, the later three at least.
+    assert all(hits(client) - start >= 60 * 3 for client, start in zip(clients, before, strict=True))
 
 
 @contextmanager
@@ -91,63 +116,59 @@ def cutting(dsn: str) -> Iterator[list[int]]:
 
 
 def test_nothing_is_stale_while_the_channel_is_cut_again_and_again(
-    environment: dict[str, str], watch: psycopg.Connection, dsn: str
+    clients: list[httpx.Client], database_url: str
 ) -> None:
-    environment["VERDICTS_SERVING__LEASE_S"] = "0.4"
-    with api_processes(environment, 2) as clients:
-        register(clients[0])
-        wait_for_listeners(watch, 2)
-        number = 0
-        with cutting(dsn) as cut:
-            while number < 25 or len(cut) < 8:
-                verdict = issue(clients[number % 2], correct=4400 + 5 * number)
-                for client in reversed(clients):
-                    assert_shown(client, verdict)
-                number += 1
-        for client in clients:
-            wait_until_kept(client, DOCUMENT)  # the channel is back, and with it the memory
+    number = 0
+    with cutting(plain_dsn(database_url)) as cut:
+        while number < 20 or len(cut) < 8:
+            verdict = issue(clients[number % 3], correct=4500 + number)
+            for client in reversed(clients):
+                assert_shown(client, verdict)
+            number += 1
+    for client in clients:
+        wait_until_kept(client, DOCUMENT)  # the channel is back, and with it the memory
 
 
 def test_a_channel_that_stalls_costs_a_change_a_lease_and_a_reader_nothing(
-    environment: dict[str, str], watch: psycopg.Connection
+    clients: list[httpx.Client], watch: psycopg.Connection
 ) -> None:
-    with api_processes(environment, 2) as (writer, reader):
-        register(writer)
-        wait_for_listeners(watch, 2)
-        for client in (writer, reader):
-            wait_until_kept(client, DOCUMENT)
-        stalled = wait_for_listeners(watch, 2)
-        for pid in stalled:  # both server processes live, and neither says anything any more
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            for number in range(3):
-                verdict = issue(writer, correct=4500 + number)
-                assert_shown(reader, verdict)
-                assert_shown(writer, verdict)
-        finally:
-            for pid in stalled:
-                os.kill(pid, signal.SIGCONT)
+    stalled = wait_for_listeners(watch, 3)
+    for pid in stalled:  # the server's processes live, and say nothing any more
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for number in range(3):
+            verdict = issue(clients[number], correct=4600 + number)
+            for client in clients:
+                assert_shown(client, verdict)
+    finally:
+        for pid in stalled:
+            os.kill(pid, signal.SIGCONT)
 
 
 def test_a_process_that_hangs_holds_a_change_up_no_longer_than_its_lease(
-    environment: dict[str, str], watch: psycopg.Connection
+    clients: list[httpx.Client], processes: list[ApiProcess]
 ) -> None:
-    with api_processes(environment, 1) as (writer,), api_process(environment) as (reader, process):
-        register(writer)
-        wait_for_listeners(watch, 2)
-        wait_until_kept(reader, DOCUMENT)
-        process.send_signal(signal.SIGSTOP)
-        verdict = issue(writer, correct=4500)  # returns at all
-        process.send_signal(signal.SIGCONT)
-        assert_shown(reader, verdict)
+    processes[1].process.send_signal(signal.SIGSTOP)
+    try:
+        verdict = issue(clients[0], correct=4700)  # returns at all
+    finally:
+        processes[1].process.send_signal(signal.SIGCONT)
+    for client in clients:
+        assert_shown(client, verdict)
 
 
-def test_without_a_channel_everything_is_read_through(environment: dict[str, str]) -> None:
-    environment["VERDICTS_SERVING__LISTEN_URL"] = "postgresql://nobody@127.0.0.1:9/nowhere"
-    with api_processes(environment, 1) as (client,):
-        register(client)
+def test_without_a_channel_everything_is_read_through(
+    servers: ServerUrls, database_url: str, clients: list[httpx.Client]
+) -> None:
+    environment = {
+        "VERDICTS_DATABASE_URL": database_url,
+        "VERDICTS_REDIS_URL": servers.redis_url,
+        "VERDICTS_LOG_LEVEL": "ERROR",
+        "VERDICTS_SERVING__LISTEN_URL": "postgresql://nobody@127.0.0.1:9/nowhere",
+    }
+    with api_process(environment) as deaf:
         for number in range(3):
-            verdict = issue(client, correct=4500 + number)
-            assert_shown(client, verdict)
-            time.sleep(0.2)
-        assert hits(client) == 0
+            verdict = issue(clients[0], correct=4800 + number)
+            assert_shown(deaf.client, verdict)
+            assert_shown(deaf.client, verdict)
+        assert hits(deaf.client) == 0
