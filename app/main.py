@@ -29,6 +29,7 @@ from app.hot.dispatcher import Hot
 from app.hot.documents import Documents
 from app.hot.metrics import HotMetrics
 from app.hot.serving import Serving
+from app.reproductions.metrics import QueueMetrics
 from app.reproductions.sweeper import Sweeper
 
 DESCRIPTION = """
@@ -83,7 +84,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.doorbell = Doorbell(make_celery(settings.redis_url))
     app.state.serving = Serving(settings, app.state.database)
     app.state.registry = CollectorRegistry()
+    # The API sweeps too, so that runs expire and bells ring again while no worker is up.
+    app.state.sweeper = Sweeper(app.state.database, app.state.doorbell, settings.queue)
     app.state.registry.register(HotMetrics(app.state.serving))
+    app.state.registry.register(QueueMetrics(app.state.database, app.state.sweeper))
     app.state.records = (AccessLog(),) if logging.getLogger().isEnabledFor(logging.INFO) else ()
     install_error_handlers(app)
     app.include_router(v1())
@@ -94,9 +98,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    # The API sweeps too, so that runs expire and bells ring again while no worker is up.
     await app.state.serving.open()
-    with Sweeper(app.state.database, app.state.doorbell, app.state.settings.queue):
+    with app.state.sweeper:
         yield
     await app.state.serving.close()
     app.state.doorbell.close()

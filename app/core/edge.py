@@ -55,6 +55,7 @@ class _Answer:
 
 def _finished(headers: Headers) -> list[tuple[bytes, bytes]]:
     """The headers as they leave."""
+    headers = [(name, _once(value) if name == b"vary" else value) for name, value in headers]
     known = dict(headers)
     coding, etag = known.get(b"content-encoding"), known.get(b"etag", b"")
     if coding is not None and etag.endswith(b'"') and not etag.startswith(b"W/"):
@@ -62,7 +63,12 @@ def _finished(headers: Headers) -> list[tuple[bytes, bytes]]:
         return [(name, coded if name == b"etag" else value) for name, value in headers]
     if known.get(b"content-type", b"").startswith(MEDIA_TYPE.encode()):
         return [*headers, (b"cache-control", b"no-store")]
-    return list(headers)
+    return headers
+
+
+def _once(names: bytes) -> bytes:
+    """A list of names without repetitions: the layer that compresses adds its own to whatever stands there."""
+    return b", ".join(dict.fromkeys(name.strip() for name in names.split(b",")))
 
 
 def _is_plain_refusal(message: Message) -> bool:

@@ -77,9 +77,12 @@ class Listener:
         finally:
             self._lose()
             connection.remove_termination_listener(self._terminated)
-            with suppress(*GONE):
-                await connection.execute(_LEAVE, me)
-                await connection.close(timeout=1)
+            try:
+                with suppress(*GONE):
+                    await connection.execute(_LEAVE, me)
+                    await connection.close(timeout=1)
+            finally:
+                connection.terminate()
 
     async def _keep(self, connection: "asyncpg.Connection[asyncpg.Record]", me: UUID) -> None:
         """Renew the lease, and say how far we have heard, as long as the server knows us."""
@@ -91,7 +94,8 @@ class Listener:
                 return  # the table is unlogged: a server that crashed has forgotten us
             self.until = asked + self._lease_s
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._lease_s / 4)
+                async with asyncio.timeout(self._lease_s / 4):
+                    await self._wake.wait()
 
     def _notified(self, _connection: Any, _pid: int, _channel: str, subject: Any) -> None:  # noqa: ANN401  # asyncpg's
         if subject.startswith(_BARRIER):

@@ -41,10 +41,10 @@ class Serving:
 
     async def close(self) -> None:
         """End the connections."""
-        if self._listening is not None:
+        # More than once: libraries under us may take a cancellation for a time-out of theirs.
+        while self._listening is not None and not self._listening.done():
             self._listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listening
+            await asyncio.wait([self._listening], timeout=1)
         await self.reader.close()
 
     def kept(self, key: Key) -> Answer | None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Final
 
 from starlette.types import Receive
@@ -26,7 +27,7 @@ class Waiting:
         """The answer, and whether it was waited for. Ends early when the client goes away."""
         answer = await read()
         if not answer.unfinished or self.present >= self._most:
-            return answer, not answer.unfinished
+            return answer, answer.status == HTTPStatus.OK and not answer.unfinished
         self.present += 1
         gone = asyncio.create_task(_gone(receive))
         try:

@@ -90,7 +90,7 @@ def _moved(session: Session, ids: set[str]) -> dict[str, str]:
     if not ids:
         return {}
     query = select(PaperAlias.alias, Paper.arxiv_id).join(Paper, Paper.id == PaperAlias.paper_id)
-    return dict(session.execute(query.where(PaperAlias.alias.in_(ids))).tuples())
+    return {row[0]: row[1] for row in session.execute(query.where(PaperAlias.alias.in_(ids)))}
 
 
 def _json(value: object) -> bytes:

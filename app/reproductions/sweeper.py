@@ -1,6 +1,7 @@
 """The sweep's own thread, run by every API and worker process; the advisory lock lets one work at a time."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,8 @@ class Sweeper:
         on_tick: Callable[[], object] = lambda: None,
     ) -> None:
         self._database, self._doorbell, self._queue, self._on_tick = database, doorbell, queue, on_tick
+        self.done: Counter[str] = Counter(dict.fromkeys(SweepResult.__slots__, 0))
+        """How many runs this process's sweeps have touched, by action."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
@@ -49,4 +52,6 @@ class Sweeper:
                 _log.warning("sweep_failed", error=type(error).__name__)
                 continue
             if result is not None and result != SweepResult():
-                _log.info("swept", **{name: getattr(result, name) for name in SweepResult.__slots__})
+                actions = {name: getattr(result, name) for name in SweepResult.__slots__}
+                self.done.update(actions)
+                _log.info("swept", **actions)

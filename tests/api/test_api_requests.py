@@ -1,0 +1,136 @@
+"""What is done for every request: its id, its line in the log, its place in the metrics, pages of other origins."""
+
+import io
+import json
+import re
+
+import pytest
+from fastapi import FastAPI
+
+from app.core.access_log import AccessLog
+from app.core.settings import Settings
+from app.main import create_app
+from tests.api.helpers import NOBODY, PAPER, Api, Json, ok
+
+ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]+")
+
+
+@pytest.fixture
+def lines() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def app(settings: Settings, lines: io.StringIO) -> FastAPI:
+    app = create_app(settings)
+    app.state.records = (AccessLog(lines),)
+    return app
+
+
+def logged(client: Api, lines: io.StringIO) -> list[Json]:
+    """Everything that is in the log by now."""
+    client.app.state.records[0].flush()  # type: ignore[attr-defined]
+    return [json.loads(line) for line in lines.getvalue().splitlines()]
+
+
+def test_every_answer_has_an_id_of_its_own(client: Api) -> None:
+    del client.headers["X-Request-Id"]
+    client.put_paper()
+    paths = [f"/v1/papers/{PAPER}"] * 3 + ["/v1/papers", f"/v1/claims/{NOBODY}", "/nothing", "/healthz"]
+    ids = [client.get(path).headers["x-request-id"] for path in paths]
+    assert len(set(ids)) == len(paths)
+    assert all(ID.fullmatch(one) for one in ids)
+
+
+@pytest.mark.parametrize("given", ["abc", "A.b_c-9", "x" * 128])
+def test_an_id_that_the_request_came_with_is_kept(client: Api, lines: io.StringIO, given: str) -> None:
+    for path in ("/healthz", f"/v1/claims/{NOBODY}"):
+        assert client.get(path, headers={"X-Request-Id": given}).headers["x-request-id"] == given
+    assert [line["request_id"] for line in logged(client, lines)] == [given] * 2
+
+
+@pytest.mark.parametrize("given", ["", "x" * 129, "a b", 'a"b', "a\x7f", "ä"])
+def test_one_that_could_not_stand_in_a_log_is_replaced(client: Api, given: str) -> None:
+    answer = client.get("/healthz", headers={b"X-Request-Id": given.encode("latin-1")})
+    assert ID.fullmatch(answer.headers["x-request-id"])
+
+
+def test_each_request_is_a_line(client: Api, lines: io.StringIO) -> None:
+    client.put_paper()
+    paper = f"/v1/papers/{PAPER}"
+    asked: list[tuple[str, str, str, int]] = [
+        ("GET", paper, "/v1/papers/{paper_id}", 200),
+        ("GET", paper, "/v1/papers/{paper_id}", 200),
+        ("HEAD", f"{paper}/verdicts", "/v1/papers/{paper_id}/verdicts", 200),
+        ("GET", "/v1/papers?q=%22%0A", "/v1/papers", 200),
+        ("HEAD", "/v1/verdicts", "/v1/verdicts", 200),
+        ("DELETE", "/v1/verdicts", "/v1/verdicts", 405),
+        ("GET", "/nothing/at\u2028all", "unmatched", 404),
+    ]
+    answers = [client.request(method, path) for method, path, *_ in asked]
+    found = logged(client, lines)[1:]
+    assert [(line["method"], line["status"]) for line in found] == [(method, status) for method, _, _, status in asked]
+    assert [line["bytes"] for line in found] == [int(a.headers["content-length"]) * bool(a.content) for a in answers]
+    assert found[3]["path"] == "/v1/papers?q=%22%0A"
+    assert found[-1]["path"] == "/nothing/at\u2028all"
+    routes = [line["route"] for line in found]
+    assert [routes[i] for i in (0, 1, 2, 6)] == [asked[i][2] for i in (0, 1, 2, 6)]
+    for line in found:
+        assert line["ms"] >= 0
+        assert line["client"] == "testclient"
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["timestamp"])
+
+
+def test_a_line_cannot_be_forged(client: Api, lines: io.StringIO) -> None:
+    client.get("/x%22,%22status%22:200}%0A{%22event%22:%22forged")
+    client.get("/healthz", headers={b"X-Request-Id": b'a","event":"forged'})
+    found = logged(client, lines)
+    assert [line["event"] for line in found] == ["request", "request"]
+    assert [line["status"] for line in found] == [404, 200]
+
+
+def test_requests_are_counted_by_operation_and_not_by_address(client: Api) -> None:
+    client.put_paper()
+    for number in range(20):
+        client.get(f"/v1/papers/2101.{number:05}")
+    for _ in range(3):
+        ok(client.get(f"/v1/papers/{PAPER}"))
+    client.request("BREW", "/healthz")
+    text = client.get("/metrics").text
+    assert 'http_requests_total{method="GET",route="/v1/papers/{paper_id}",status="404"} 20.0' in text
+    assert 'http_requests_total{method="GET",route="/v1/papers/{paper_id}",status="200"} 3.0' in text
+    assert 'http_requests_total{method="other",' in text
+    assert 'http_request_seconds_count{route="/v1/papers/{paper_id}"} 23.0' in text
+    assert "2101." not in text
+
+
+def test_the_queue_and_the_memory_are_in_the_metrics(client: Api, catalogue: object) -> None:
+    del catalogue
+    ok(client.post(f"/v1/papers/{PAPER}/reproductions", json={}), 202)
+    for _ in range(3):
+        ok(client.get(f"/v1/papers/{PAPER}"))
+    answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    found = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
+    assert found['paper_verdicts_runs{state="queued"}'] == "1.0"
+    assert found['paper_verdicts_runs{state="running"}'] == "0.0"
+    assert float(found['paper_verdicts_oldest_run_seconds{state="queued"}']) > 0
+    assert found["paper_verdicts_database_up"] == "1.0"
+    assert float(found["paper_verdicts_hot_hits_total"]) + float(found["paper_verdicts_hot_misses_total"]) == 3
+    assert found['paper_verdicts_swept_total{action="requeued"}'] == "0.0"
+
+
+def test_pages_of_other_origins_may_read_and_send_no_key(client: Api) -> None:
+    origin = {"Origin": "https://example.org"}
+    for path in ("/v1/papers", f"/v1/claims/{NOBODY}", "/v1/verdicts?limit=0"):
+        assert client.get(path, headers=origin).headers["access-control-allow-origin"] == "*"
+
+    def preflight(method: str, headers: str) -> int:
+        asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers}
+        return client.options("/v1/papers", headers=origin | asked).status_code
+
+    assert preflight("GET", "if-none-match, prefer") == 200
+    assert preflight("POST", "content-type") == 200
+    assert preflight("GET", "authorization") == 400
+    assert preflight("DELETE", "content-type") == 400
+    assert preflight("POST", "idempotency-key") == 400
