@@ -86,7 +86,7 @@ def _filtered(wanted: PaperFilter) -> Select[Paper]:
         status = None if wanted.status == "none" else wanted.status
         query = query.where(Paper.headline_status.is_(None) if status is None else Paper.headline_status == status)
     if wanted.withdrawn is not None:
-        query = query.where(Paper.withdrawn.is_(wanted.withdrawn))
+        query = query.where(Paper.withdrawn if wanted.withdrawn else ~Paper.withdrawn)
     return query
 
 

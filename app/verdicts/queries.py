@@ -91,7 +91,7 @@ def _filtered(session: Session, wanted: VerdictFilter) -> Select[Verdict, Claim,
     if wanted.status is not None:
         query = query.where(Verdict.status == wanted.status)
     if wanted.is_current is not None:
-        query = query.where(Verdict.is_current.is_(wanted.is_current))
+        query = query.where(Verdict.is_current if wanted.is_current else ~Verdict.is_current)
     return query
 
 
