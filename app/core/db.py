@@ -8,6 +8,9 @@ import structlog
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
+SESSION: Final = "-c timezone=utc -c statement_timeout=30000 -c random_page_cost=1.1"
+"""Settings of each connection. Pages are in memory or on an SSD: at the default of 4 the planner takes the index whose
+first column runs with the table for the cheapest, and walks it past thousands of rows that a filter leaves out."""
 _OUTBOX: Final = "outbox"
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +33,7 @@ class Database:
             max_overflow=pool_size,
             pool_pre_ping=True,
             pool_timeout=10,
-            connect_args={"connect_timeout": 5, "options": "-c timezone=utc -c statement_timeout=30000"},
+            connect_args={"connect_timeout": 5, "options": SESSION},
         )
 
     @contextmanager
