@@ -1,0 +1,180 @@
+"""What the reads and the issue of a verdict cost while papers and histories grow: in-process, through the use cases."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from app.core.db import SESSION, Database
+from app.core.migrate import upgrade
+from app.core.pagination import encode_cursor
+from app.embedded import EmbeddedServers
+from app.embedded.postgres import plain_dsn
+from app.models import Paper, VerdictKind, VerdictOrigin
+from app.papers.find import find_paper, find_version
+from app.papers.ids import PaperRef
+from app.papers.queries import PaperFilter, list_papers, read_document
+from app.verdicts.issue import NewVerdict, issue
+from app.verdicts.queries import VerdictFilter, list_verdicts
+from tests.factories.growth import COMMON_WORD, PROBE, RARE_WORD, Size, grow
+
+REF = PaperRef(PROBE)
+LIMIT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one operation at one size."""
+
+    operation: str
+    papers: int
+    history: int
+    ms: float
+    pages: int | None
+    """Pages of 8 KiB that the statements touch; None for what writes."""
+
+
+def measure(sizes: list[Size], repeats: int) -> Iterator[Cost]:
+    """Each operation at each size."""
+    for size in sizes:
+        with _grown(size) as (database, dsn):
+            for name, operation in _operations(database, dsn, size).items():
+                yield Cost(name, size.papers, size.history, _ms(operation, repeats), _pages(database, dsn, operation))
+            write = _issue(database)
+            yield Cost("issue and flip", size.papers, size.history, _ms(write, repeats), None)
+
+
+@contextmanager
+def _grown(size: Size) -> Iterator[tuple[Database, str]]:
+    room = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 TemporaryDirectory makes its own name in it
+    with (
+        TemporaryDirectory(prefix="verdicts-bench-", dir=room) as folder,
+        EmbeddedServers(Path(folder), durable=False) as servers,
+    ):
+        upgrade(servers.database_url)
+        dsn = plain_dsn(servers.database_url)
+        grow(dsn, size)
+        database = Database(servers.database_url)
+        yield database, dsn
+        database.close()
+
+
+def _operations(database: Database, dsn: str, size: Size) -> dict[str, Callable[[], Any]]:
+    with psycopg.connect(dsn) as connection:
+        deep = connection.execute(
+            "SELECT (extract(epoch FROM newest_verdict_at) * 1000)::bigint, arxiv_id FROM papers "
+            "ORDER BY newest_verdict_at, arxiv_id OFFSET %s LIMIT 1",
+            [size.papers // 20],
+        ).fetchone()
+        old = connection.execute(
+            "SELECT (extract(epoch FROM v.computed_at) * 1000)::bigint, v.id::text FROM verdicts v "
+            "JOIN papers p ON p.id = v.paper_id WHERE p.arxiv_id = %s ORDER BY computed_at OFFSET %s LIMIT 1",
+            [PROBE, size.history // 20],
+        ).fetchone()
+    papers, history = encode_cursor("papers", list(deep or ())), encode_cursor("verdicts", list(old or ()))
+
+    def within(read: Callable[[Session], Any]) -> Callable[[], Any]:
+        def run() -> Any:  # noqa: ANN401  # whatever is read
+            with database.unit_of_work() as session:
+                return read(session)
+
+        return run
+
+    return {
+        "document row": within(lambda session: read_document(session, REF)),
+        "papers, first page": within(lambda session: list_papers(session, PaperFilter(), LIMIT, None)),
+        "papers, at 95 %": within(lambda session: list_papers(session, PaperFilter(), LIMIT, papers)),
+        "papers of a category": within(
+            lambda session: list_papers(session, PaperFilter(category="cs.CL"), LIMIT, None)
+        ),
+        "search, rare word": within(lambda session: list_papers(session, PaperFilter(q=f"{RARE_WORD} 7"), LIMIT, None)),
+        "search, common word": within(lambda session: list_papers(session, PaperFilter(q=COMMON_WORD), LIMIT, None)),
+        "history, first page": within(lambda session: list_verdicts(session, VerdictFilter(paper=REF), LIMIT, None)),
+        "history, at 95 %": within(lambda session: list_verdicts(session, VerdictFilter(paper=REF), LIMIT, history)),
+        "feed, first page": within(lambda session: list_verdicts(session, VerdictFilter(), LIMIT, None)),
+    }
+
+
+def _issue(database: Database) -> Callable[[], Any]:
+    def run() -> UUID:
+        with database.unit_of_work() as session:
+            paper: Paper = find_paper(session, REF, lock=True)
+            version = find_version(session, paper, None)
+            assert paper.headline_claim_id is not None  # noqa: S101  # the growth chose one
+            new = NewVerdict(
+                paper_version_id=version.id,
+                claim_id=paper.headline_claim_id,
+                kind=VerdictKind.POST,
+                origin=VerdictOrigin.imported,
+                status="reproduced",
+                score=0.918,
+                confidence=0.85,
+                agent_version="v0.1.0-growth",
+                protocol_match="proxy",
+            )
+            return issue(session, paper, new).id
+
+    return run
+
+
+def _ms(operation: Callable[[], Any], repeats: int) -> float:
+    for _ in range(10):
+        operation()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        operation()
+        times.append((time.perf_counter() - began) * 1000)
+    return median(times)
+
+
+def _pages(database: Database, dsn: str, operation: Callable[[], Any]) -> int:
+    sent: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:  # noqa: ANN401
+        sent.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    operation()
+    event.remove(database.engine, "before_cursor_execute", note)
+    pages = 0
+    with psycopg.connect(dsn, options=SESSION) as connection:
+        for statement, parameters in sent:
+            row = connection.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement, parameters).fetchone()
+            plan = row[0][0]["Plan"] if row else {}
+            pages += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    return pages
+
+
+def plot(costs: list[Cost], path: Path) -> None:
+    """The growth as curves: time over size, one panel for papers and one for the history."""
+    import matplotlib as mpl  # noqa: PLC0415  # where a plot is asked for
+
+    mpl.use("svg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415  # after the choice of the backend
+
+    figure, panels = plt.subplots(1, 2, figsize=(12, 5), sharey=True)
+    for panel, of, other in ((panels[0], "papers", "history"), (panels[1], "history", "papers")):
+        fixed = min(getattr(cost, other) for cost in costs if getattr(cost, of) == max(getattr(c, of) for c in costs))
+        for name in dict.fromkeys(cost.operation for cost in costs):
+            line = sorted((getattr(c, of), c.ms) for c in costs if c.operation == name and getattr(c, other) == fixed)
+            panel.plot(*zip(*line, strict=True), marker="o", label=name)
+        panel.set(xscale="log", yscale="log", xlabel=f"{of} (with {fixed:,} {other})", ylabel="median ms")
+        panel.grid(visible=True, which="both", alpha=0.25)
+    panels[1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def as_rows(costs: list[Cost]) -> list[dict[str, Any]]:
+    """For the JSON result."""
+    return [asdict(cost) for cost in costs]
