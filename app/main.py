@@ -12,21 +12,21 @@ from starlette.types import ASGIApp
 from starlette_compress import CompressMiddleware
 
 from app.api import v1
-from app.core.access_log import AccessLog
 from app.core.cors import PublicCors
 from app.core.db import Database
 from app.core.edge import Edge
 from app.core.errors import install_error_handlers
 from app.core.health import router as operations
+from app.core.journal import Journal
 from app.core.logging import configure_logging
-from app.core.metrics import HttpMetrics
 from app.core.metrics import router as metrics
 from app.core.queue import Doorbell, make_celery
-from app.core.requests import Bound, Requests
+from app.core.requests import Bound, Ids, Requests
 from app.core.settings import Settings
 from app.core.web import add_problem_schema
 from app.hot.dispatcher import Hot
 from app.hot.documents import Documents
+from app.hot.lane import Lane
 from app.hot.metrics import HotMetrics
 from app.hot.serving import Serving
 from app.reproductions.metrics import QueueMetrics
@@ -48,10 +48,11 @@ class Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """All of FastAPI's layers, and ours around them, from the inside out."""
         state = self.state
-        app: ASGIApp = Documents(super().build_middleware_stack(), state.serving.reader)
+        app: ASGIApp = Documents(super().build_middleware_stack(), state.serving.loader)
         app = Bound(Edge(CompressMiddleware(app, minimum_size=SMALLEST_COMPRESSED)))
         app = PublicCors(Hot(app, state.serving))
-        return Requests(app, HttpMetrics(state.registry), *state.records)
+        ids = Ids()
+        return Lane(Requests(app, state.journal, ids), state.serving, state.journal, ids)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
@@ -88,7 +89,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.sweeper = Sweeper(app.state.database, app.state.doorbell, settings.queue)
     app.state.registry.register(HotMetrics(app.state.serving))
     app.state.registry.register(QueueMetrics(app.state.database, app.state.sweeper))
-    app.state.records = (AccessLog(),) if logging.getLogger().isEnabledFor(logging.INFO) else ()
+    app.state.journal = Journal(log=logging.getLogger().isEnabledFor(logging.INFO))
+    app.state.registry.register(app.state.journal)
     install_error_handlers(app)
     app.include_router(v1())
     app.include_router(operations)
@@ -102,5 +104,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with app.state.sweeper:
         yield
     await app.state.serving.close()
+    app.state.journal.flush()
     app.state.doorbell.close()
     app.state.database.close()

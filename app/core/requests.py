@@ -1,75 +1,74 @@
-"""What is done for every request, outermost: its id, its line in the access log, its place in the metrics."""
+"""What is done for every request, outermost: its id, and its entry in the journal."""
 
 import re
 import secrets
-from collections.abc import Callable
 from itertools import count
-from time import perf_counter
+from time import perf_counter, time
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
+from app.core.journal import Journal
+
 _ACCEPTABLE: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _CUT_OFF: Final = 499
 """Of what was never answered, as nginx counts it: the client went away."""
 
-Record = Callable[["Exchange"], None]
 
+class Ids:
+    """One random start for each process, then a count: unique, at a tenth of a UUID's cost."""
 
-class Exchange:
-    """One request and what became of it."""
+    def __init__(self) -> None:
+        self._start: Final = f"{secrets.token_hex(6)}-"
+        self._count: Final = count(1)
 
-    __slots__ = ("id", "scope", "seconds", "sent", "status")
-
-    def __init__(self, scope: Scope, request_id: str) -> None:
-        self.scope, self.id = scope, request_id
-        self.status, self.sent, self.seconds = _CUT_OFF, 0, 0.0
-
-    @property
-    def route(self) -> str:
-        """The template of the address, so that there are as many as there are operations."""
-        known = self.scope.get("route_template")
-        return str(known or getattr(self.scope.get("route"), "path_format", "unmatched"))
+    def new(self) -> str:
+        """The next id."""
+        return f"{self._start}{next(self._count):x}"
 
 
 class Requests:
-    """Gives each HTTP request an id, or keeps the one it came with, and hands each exchange to those who record."""
+    """Gives each HTTP request an id, or keeps the one it came with, and notes what became of it."""
 
-    def __init__(self, app: ASGIApp, *records: Record) -> None:
+    def __init__(self, app: ASGIApp, journal: Journal, ids: Ids) -> None:
         self._app: Final = app
-        self._records: Final = records
-        # One random start for each process, then a count: unique, at a tenth of a UUID's cost.
-        self._start: Final = secrets.token_hex(6)
-        self._count: Final = count(1)
+        self._journal: Final = journal
+        self._ids: Final = ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
-        if given is None or not _ACCEPTABLE.fullmatch(given):
-            given = f"{self._start}-{next(self._count):x}".encode()
-        exchange = Exchange(scope, given.decode())
-        scope["request_id"] = exchange.id
-        header = (b"x-request-id", given)
+        request_id = scope["request_id"] = self._id(scope)
+        header = (b"x-request-id", request_id.encode())
+        status, sent = _CUT_OFF, 0
 
         async def watched(message: Message) -> None:
+            nonlocal status, sent
             if message["type"] == "http.response.start":
-                exchange.status = message["status"]
+                status = message["status"]
                 message = {**message, "headers": [*message["headers"], header]}
             elif message["type"] == "http.response.body":
-                exchange.sent += len(message.get("body", b""))
+                sent += len(message.get("body", b""))
             await send(message)
 
         began = perf_counter()
         try:
             await self._app(scope, receive, watched)
         finally:
-            exchange.seconds = perf_counter() - began
-            for record in self._records:
-                record(exchange)
+            seconds, client = perf_counter() - began, scope.get("client")
+            address = scope["method"], scope["path"], scope["query_string"], _route(scope)
+            self._journal.note((time(), request_id, *address, status, sent, seconds, client))
+
+    def _id(self, scope: Scope) -> str:
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
+        return given.decode() if given is not None and _ACCEPTABLE.fullmatch(given) else self._ids.new()
+
+
+def _route(scope: Scope) -> str:
+    return str(scope.get("route_template") or getattr(scope.get("route"), "path_format", "unmatched"))
 
 
 class Bound:

@@ -5,7 +5,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from app.core.etag import plain_tag
 
@@ -30,11 +30,19 @@ class Answer:
     """Of what changes without a message: the state that the answer shows. It holds while that is the present one."""
     etag: str = ""
     """Without the name of the coding."""
+    tag: bytes = b""
+    """As it was sent, with the name of the coding."""
     unchanged: Headers = field(default_factory=list)
     """The headers of a 304."""
+    size: int = 0
+    whole: dict[str, Any] = field(default_factory=dict)
+    """The message that carries the body."""
 
     def __post_init__(self) -> None:
-        self.etag = plain_tag(dict(self.headers).get(b"etag", b"").decode("latin-1"))
+        self.tag = dict(self.headers).get(b"etag", b"")
+        self.etag = plain_tag(self.tag.decode("latin-1"))
+        self.size = len(self.body)
+        self.whole = {"type": "http.response.body", "body": self.body}
         dropped = {b"content-length", b"content-type", b"content-encoding"}
         self.unchanged = [pair for pair in self.headers if pair[0] not in dropped]
 

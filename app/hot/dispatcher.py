@@ -1,17 +1,22 @@
 """The ASGI layer in front of FastAPI: hot addresses from the cache, their ETag compared first; all else goes on."""
 
+import asyncio
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.core.etag import READS, held_tag
+from app.core.etag import JSON, READS, held_tag, served
 from app.hot.cache import Answer, Headers, Key
 from app.hot.capture import capture
 from app.hot.conditions import Conditions, conditions_of
 from app.hot.serving import Serving
-from app.hot.subjects import Subject, subject_of
+from app.hot.subjects import Subject, document_of, subject_of
 
 _OK: Final = 200
+_DOCUMENT_HEADERS: Final[Headers] = [
+    *((name.lower().encode(), value.encode()) for name, value in served("").items() if name != "ETag"),
+    (b"content-type", JSON.encode()),
+]
 
 
 class Hot:
@@ -63,6 +68,11 @@ class Hot:
         return await self._fresh(subject, key, scope, version)
 
     async def _fresh(self, subject: Subject, key: Key, scope: Scope, version: str | None = None) -> Answer:
+        if not key[1] and (arxiv_id := document_of(key[0])) is not None:
+            answer = await self._document(subject, key, arxiv_id)
+            if answer is not None:
+                return answer
+
         async def fill() -> Answer:
             with self._serving.cache.fill(subject.name) as under_way:
                 answer = await capture(self._app, scope, key[1])
@@ -77,6 +87,19 @@ class Hot:
 
         self._serving.misses += 1
         return await self._serving.turnstile.fresh(key, fill)
+
+    async def _document(self, subject: Subject, key: Key, arxiv_id: str) -> Answer | None:
+        """The document straight from its row, with the headers that the application would give it."""
+        with self._serving.cache.fill(subject.name) as under_way:
+            found = await asyncio.shield(self._serving.loader.document(arxiv_id))
+            if found is None:
+                return None
+            etag, body = found
+            headers = [*_DOCUMENT_HEADERS, (b"etag", etag.encode()), (b"content-length", b"%d" % len(body))]
+            answer = Answer(_OK, headers, body, subject.route)
+            self._serving.cache.put(key, answer, under_way)
+        self._serving.misses += 1
+        return answer
 
 
 async def _send(scope: Scope, send: Send, answer: Answer, held: str | None, extra: Headers) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.core.metrics import PREFIX
+from app.core.journal import PREFIX
 from app.hot.serving import Serving
 
 

@@ -14,6 +14,7 @@ from app.core.settings import Settings
 from app.core.settle import settle
 from app.hot.cache import Answer, Cache, Key
 from app.hot.listener import Listener
+from app.hot.loader import Loader
 from app.hot.reader import Reader
 from app.hot.turnstile import Turnstile
 from app.hot.waiting import Waiting
@@ -28,6 +29,7 @@ class Serving:
         self.cache: Final = Cache(serving.cache_bytes)
         self.turnstile: Final = Turnstile()
         self.reader: Final = Reader(_dsn(settings.database_url or ""), serving.raw_pool)
+        self.loader: Final = Loader(self.reader.documents)
         self.listener: Final = Listener(_dsn(direct), serving.lease_s, self.cache.forget)
         self.waiting: Final = Waiting(self.cache, serving.most_waiting)
         self.hits = 0

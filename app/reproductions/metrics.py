@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.core.db import Database
-from app.core.metrics import PREFIX
+from app.core.journal import PREFIX
 from app.models import Reproduction, ReproductionState
 from app.reproductions.sweeper import Sweeper
 

@@ -11,8 +11,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.db import Database
 from app.core.edge import Edge
+from app.core.journal import Journal
+from app.core.requests import Ids
 from app.core.settings import Settings
 from app.hot.dispatcher import Hot
+from app.hot.lane import Lane
+from app.hot.serving import Serving
 from app.main import Service, create_app
 from app.models import Claim, Paper, PaperVersion, Verdict, VerdictKind
 from app.papers.document import document_verdict, version_read
@@ -42,10 +46,23 @@ def bare() -> ASGIApp:
 
 
 class _Unobserved(Service):
-    """The product without what is done for every request: ids, access log, metrics, limits, pages of other origins."""
+    """The product without what is done for every request: ids, access log, metrics."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Hot(Edge(FastAPI.build_middleware_stack(self)), self.state.serving)
+        inner = Hot(Edge(FastAPI.build_middleware_stack(self)), self.state.serving)
+        return _SilentLane(inner, self.state.serving, self.state.journal, Ids())
+
+
+class _SilentLane(Lane):
+    """The lane with nothing noted and no id made."""
+
+    def __init__(self, app: ASGIApp, serving: Serving, journal: Journal, ids: Ids) -> None:
+        super().__init__(app, serving, journal, ids)
+        self._note, self._id = _nothing, str
+
+
+def _nothing(_entry: object) -> None:
+    return
 
 
 def unobserved() -> FastAPI:
