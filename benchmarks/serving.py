@@ -131,6 +131,11 @@ def _start(stack: ExitStack, folder: Path) -> list[Candidate]:
     port = free_port()
     bare = start("bare", uvicorn("bare", port), port, BENCH_BODY=str(folder / "body"), BENCH_HEADERS=headers)
     port = free_port()
+    (folder / "nothing").touch()
+    fewer = "\n".join(line for line in headers.splitlines() if not line.startswith("content-"))
+    empty = {"BENCH_BODY": str(folder / "nothing"), "BENCH_HEADERS": fewer, "BENCH_STATUS": "304"}
+    bare_304 = start("bare 304", uvicorn("bare", port), port, **empty)
+    port = free_port()
     cold = start("cold", api(port), port, VERDICTS_SERVING__CACHE_BYTES="0")
     port = free_port()
     unobserved = start("unobserved", uvicorn("unobserved", port), port)
@@ -139,6 +144,7 @@ def _start(stack: ExitStack, folder: Path) -> list[Candidate]:
     held = {**PLAIN, "If-None-Match": tag}
     found = [
         Candidate("bare", bare, [DOCUMENT], PLAIN),
+        Candidate("bare 304", bare_304, [DOCUMENT], PLAIN),
         Candidate("hot 200", ours, [DOCUMENT], PLAIN, ">= 0.85"),
         Candidate("hot 304", ours, [DOCUMENT], held, ">= 1.3"),
         Candidate("hot 200, unobserved", unobserved, [DOCUMENT], PLAIN),

@@ -54,7 +54,7 @@ def api(host: HostOption = "127.0.0.1", port: PortOption = 8000, data_dir: DataD
     """Serve the API on a database and a Redis that run already."""
     _export(data_dir)
     uvicorn.run(
-        "app.main:create_app",
+        "app.main:serve",
         factory=True,
         host=host,
         port=port,

@@ -1,5 +1,6 @@
 """The applications that are compared, as uvicorn factories, with the product's settings from the environment."""
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,13 @@ from app.papers.schemas import DocumentVerdicts, PaperDocumentRead, PaperRead
 
 
 def bare() -> ASGIApp:
-    """The limit of a Python server: the same bytes and headers, whatever is asked."""
+    """The limit of a Python server: the same bytes and headers, whatever is asked; or a 304 with these headers."""
     body = Path(os.environ["BENCH_BODY"]).read_bytes()
     headers = [
         (name.encode(), value.encode())
         for name, value in (line.split(": ", 1) for line in os.environ["BENCH_HEADERS"].splitlines())
     ]
-    start = {"type": "http.response.start", "status": 200, "headers": headers}
+    start = {"type": "http.response.start", "status": int(os.environ.get("BENCH_STATUS", "200")), "headers": headers}
     end = {"type": "http.response.body", "body": body}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,15 +43,17 @@ def bare() -> ASGIApp:
         await send(start)
         await send(end)
 
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     return app
 
 
 class _Unobserved(Service):
-    """The product without what is done for every request: ids, access log, metrics."""
+    """The layers that answer, without those that look on."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        inner = Hot(Edge(FastAPI.build_middleware_stack(self)), self.state.serving)
-        return _SilentLane(inner, self.state.serving, self.state.journal, Ids())
+        return Hot(Edge(FastAPI.build_middleware_stack(self)), self.state.serving)
 
 
 class _SilentLane(Lane):
@@ -69,6 +72,11 @@ def unobserved() -> FastAPI:
     """The hot path alone."""
     app = create_app()
     app.__class__ = _Unobserved
+    state = app.state
+    state.lane = _SilentLane(FastAPI.__call__.__get__(app), state.serving, state.journal, state.ids)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     return app
 
 
