@@ -46,9 +46,11 @@ SMALLEST_COMPRESSED: Final = 1000
 class Service(FastAPI):
     """FastAPI inside our own edge."""
 
+    lane: Lane
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection: from memory before FastAPI is called at all, or by the layers below."""
-        await self.state.lane(scope, receive, send)
+        await self.lane(scope, receive, send)
 
     async def usual_way(self, scope: Scope, receive: Receive, send: Send) -> None:
         """FastAPI's own."""
@@ -73,7 +75,7 @@ class SettingsMissingError(RuntimeError):
     """The service was started without a database or a Redis."""
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None) -> Service:
     """The service on the database and Redis of the settings, which come from the environment where none are given."""
     settings = settings or Settings()
     if settings.database_url is None or settings.redis_url is None:
@@ -99,7 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.registry.register(QueueMetrics(app.state.database, app.state.sweeper))
     app.state.journal = Journal(log=logging.getLogger().isEnabledFor(logging.INFO))
     app.state.ids = Ids()
-    app.state.lane = Lane(app.usual_way, app.state.serving, app.state.journal, app.state.ids)
+    app.lane = Lane(app.usual_way, app.state.serving, app.state.journal, app.state.ids)
     app.state.registry.register(app.state.journal)
     install_error_handlers(app)
     app.include_router(v1())
@@ -108,7 +110,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def serve() -> FastAPI:
+def serve() -> ASGIApp:
     """The service in a process of its own: what the start has made stays, so the collector need not look at it again.
 
     Without this, a collection now and then walks everything that was imported: 55 ms in which nobody is answered.
@@ -117,7 +119,7 @@ def serve() -> FastAPI:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)  # a request makes some hundred objects, and leaves none of them in a cycle
-    return app
+    return app.lane  # what is in memory needs nothing of the application around it
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from structlog.contextvars import bound_contextvars
 from app.core.journal import Journal
 
 _ACCEPTABLE: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CUT_OFF: Final = 499
 """Of what was never answered, as nginx counts it: the client went away."""
 
@@ -59,7 +60,8 @@ class Requests:
             await self._app(scope, receive, watched)
         finally:
             seconds, client = perf_counter() - began, scope.get("client")
-            address = scope["method"], scope["path"], scope["query_string"], _route(scope)
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            address = method, scope["path"], scope["query_string"], _route(scope)
             self._journal.note((time(), request_id, *address, status, sent, seconds, client))
 
     def _id(self, scope: Scope) -> str:

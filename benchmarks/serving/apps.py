@@ -68,12 +68,31 @@ def _nothing(_entry: object) -> None:
     return
 
 
-def unobserved() -> FastAPI:
+class _Unobserved(Service):
+    """The layers that answer, without those that look on."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Hot(Edge(FastAPI.build_middleware_stack(self)), self.state.serving)
+
+
+class _SilentLane(Lane):
+    """The lane with nothing noted and no id made."""
+
+    def __init__(self, app: ASGIApp, serving: Serving, journal: Journal, ids: Ids) -> None:
+        super().__init__(app, serving, journal, ids)
+        self._note, self._id = _nothing, str
+
+
+def _nothing(_entry: object) -> None:
+    return
+
+
+def unobserved() -> ASGIApp:
     """The hot path alone."""
     app = create_app()
     app.__class__ = _Unobserved
     state = app.state
-    state.lane = _SilentLane(FastAPI.__call__.__get__(app), state.serving, state.journal, state.ids)
+    app.lane = _SilentLane(app.usual_way, state.serving, state.journal, state.ids)
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

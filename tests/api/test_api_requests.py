@@ -75,7 +75,7 @@ def test_each_request_is_a_line(client: Api, lines: io.StringIO) -> None:
     routes = [line["route"] for line in found]
     assert [routes[i] for i in (0, 1, 2, 6)] == [asked[i][2] for i in (0, 1, 2, 6)]
     for line in found:
-        assert line["ms"] >= 0
+        assert line["microseconds"] >= 0
         assert line["client"] == "testclient"
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["timestamp"])
 
