@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette_compress import CompressMiddleware
 
 from app.api import v1
+from app.core.body_clock import BodyClock
 from app.core.cors import PublicCors
 from app.core.db import Database
 from app.core.edge import Edge
@@ -57,7 +58,8 @@ class Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """All of FastAPI's layers, and ours around them, from the inside out."""
         state = self.state
-        app: ASGIApp = Documents(super().build_middleware_stack(), state.serving.loader)
+        app: ASGIApp = BodyClock(super().build_middleware_stack(), state.settings.limits)
+        app = Documents(app, state.serving.loader)
         app = Bound(Edge(CompressMiddleware(app, minimum_size=SMALLEST_COMPRESSED)))
         app = PublicCors(Hot(app, state.serving))
         return Requests(app, state.journal, state.ids)

@@ -14,7 +14,7 @@ from app.papers.find import find_paper, find_version
 from app.papers.ids import PAPER_PATH, PaperRefDep
 
 public = APIRouter(tags=["claims"])
-protected = APIRouter(tags=["claims"], dependencies=[JsonOnly], responses=problems(400, 413, 415, 422))
+protected = APIRouter(tags=["claims"], dependencies=[JsonOnly], responses=problems(400, 408, 413, 415, 422))
 
 
 @public.get(

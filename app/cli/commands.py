@@ -19,6 +19,7 @@ from app.cli.service import DataDirOption, JsonOption, connected, session_of
 from app.cli.show import console, document_panel, drivers_table, papers_table, verdict_panel
 from app.cli.up import run_everything
 from app.core.migrate import upgrade
+from app.core.patience import patient
 from app.core.settings import Settings
 from app.drivers.queries import list_drivers
 from app.embedded import Supervisor
@@ -52,7 +53,7 @@ def up(
 @app.command()
 def api(host: HostOption = "127.0.0.1", port: PortOption = 8000, data_dir: DataDirOption = None) -> None:
     """Serve the API on a database and a Redis that run already."""
-    _export(data_dir)
+    settings = _export(data_dir)
     uvicorn.run(
         "app.main:serve",
         factory=True,
@@ -60,6 +61,8 @@ def api(host: HostOption = "127.0.0.1", port: PortOption = 8000, data_dir: DataD
         port=port,
         log_config=None,
         access_log=False,
+        http=patient(settings.limits),
+        ws="none",
         # With open streams uvicorn would wait for ever.
         timeout_graceful_shutdown=10,
     )

@@ -53,8 +53,9 @@ def problems(*statuses: int) -> dict[int | str, dict[str, object]]:
 
 
 def answered(status: int, **links: tuple[str, dict[str, str]]) -> dict[int | str, dict[str, object]]:
-    """The links of a successful answer, for its OpenAPI description: by name the operation that reads on, and where in
-    the answer's body its parameters are.
+    """The links of a successful answer, for its OpenAPI description.
+
+    By name: the operation that reads on, and where in the answer's body its parameters are.
     """
     described = {
         name: {

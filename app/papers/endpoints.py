@@ -38,7 +38,7 @@ from app.papers.schemas import (
 )
 
 public = APIRouter(tags=["papers"])
-protected = APIRouter(tags=["papers"], dependencies=[JsonOnly], responses=problems(400, 413, 415, 422))
+protected = APIRouter(tags=["papers"], dependencies=[JsonOnly], responses=problems(400, 408, 413, 415, 422))
 
 VersionPath = Annotated[int, Path(ge=1, le=MOST_VERSIONS, description="The version's number, from 1.")]
 

@@ -55,10 +55,11 @@ _NEVER_NULL: Final = ("arxiv_id", "title", "abstract", "withdrawn", "headline_cl
 
 def _without_nulls(schema: dict[str, Any]) -> None:
     """In a change None means that the field was left out; a null that is sent is refused, so the schema has none."""
-    for field in map(schema["properties"].__getitem__, _NEVER_NULL):
+    for name in _NEVER_NULL:
+        field = schema["properties"][name]
         (kind,) = (one for one in field.pop("anyOf") if one != {"type": "null"})
         field.pop("default", None)
-        field |= kind
+        field.update(kind)
 
 
 class _In(BaseModel):

@@ -17,7 +17,7 @@ from app.reproductions.request import request_reproduction
 from app.reproductions.schemas import ReproductionPost, ReproductionRead
 
 public = APIRouter(tags=["reproductions"])
-protected = APIRouter(tags=["reproductions"], dependencies=[JsonOnly], responses=problems(400, 413, 415, 422))
+protected = APIRouter(tags=["reproductions"], dependencies=[JsonOnly], responses=problems(400, 408, 413, 415, 422))
 
 POLL_S = 1
 

@@ -15,7 +15,8 @@ class ReproductionPost(BaseModel):
     """What to re-measure. An empty object asks for the headline claim with its driver."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"driver": "minilm-mnli-full", "kind": "PRE", "slice_size": 2000}]}
+        extra="forbid",
+        json_schema_extra={"examples": [{"driver": "minilm-mnli-full", "kind": "PRE", "slice_size": 2000}]},
     )
 
     claim: UUID | None = Field(default=None, description="Default: the driver's claim, else the headline claim.")

@@ -23,7 +23,10 @@ public = APIRouter(tags=["verdicts"])
 EVIDENCE_BYTES = 32 * 1024 * 1024
 """Evidence holds a prediction an item, so its bodies may be larger than others."""
 protected = APIRouter(
-    tags=["verdicts"], dependencies=[JsonOnly], responses=problems(400, 413, 415, 422), max_body_size=EVIDENCE_BYTES
+    tags=["verdicts"],
+    dependencies=[JsonOnly],
+    responses=problems(400, 408, 413, 415, 422),
+    max_body_size=EVIDENCE_BYTES,
 )
 
 StatusQuery = Annotated[str | None, Query(pattern="^(reproduced|not_reproduced|inconclusive)$")]

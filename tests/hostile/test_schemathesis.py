@@ -4,6 +4,7 @@ It is derandomised: the same document gives the same requests. VERDICTS_TEST_DEP
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +19,9 @@ from tests.factories.databases import opened
 from tests.factories.served import serving
 
 DEPTH: Final = int(os.environ.get("VERDICTS_TEST_DEPTH", "1"))
-EXAMPLES: Final = 4
+CONFIG: Final = Path(__file__).with_name("schemathesis.toml")
 PHASES: Final = {"Examples", "Coverage", "Fuzzing", "Stateful"}
+
 
 @pytest.mark.timeout(300 + 60 * DEPTH)
 def test_every_operation_keeps_what_the_document_promises(database_url: str, redis_url: str, tmp_path: Path) -> None:
@@ -28,9 +30,8 @@ def test_every_operation_keeps_what_the_document_promises(database_url: str, red
     # arXiv has no address here, so that no run of the tests asks it anything.
     with serving(database_url, redis_url, tmp_path, VERDICTS_ARXIV__HOST="arxiv.invalid") as served:
         argv = [str(Path(sys.executable).with_name("schemathesis"))]
-        argv += ["--config-file", str(Path(__file__).with_name("schemathesis.toml"))]
+        argv += ["--config-file", str(deepened(tmp_path))]
         argv += ["run", f"{served.base}/openapi.json", "--checks", "all", "--no-color"]
-        argv += ["--max-examples", str(EXAMPLES * DEPTH)] if DEPTH > 1 else []  # else as the file says, by phase
         done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
         operations = httpx.get(f"{served.base}/openapi.json").json()["paths"]
     assert done.returncode == 0, done.stdout + done.stderr
@@ -39,3 +40,12 @@ def test_every_operation_keeps_what_the_document_promises(database_url: str, red
     assert f"Tested: {count}" in done.stdout
     assert all(f"✅ {phase}" in done.stdout for phase in PHASES), done.stdout
 
+
+def deepened(folder: Path) -> Path:
+    """The configuration with more examples in every phase, where that is asked for."""
+    text = re.sub(
+        r"(?m)^(max-examples = )(\d+)$", lambda found: f"{found[1]}{int(found[2]) * DEPTH}", CONFIG.read_text()
+    )
+    copy = folder / CONFIG.name
+    copy.write_text(text)
+    return copy
