@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy.exc import OperationalError
 
 from app.catalogue.errors import CatalogueError
+from app.cli.plain import plain
 from app.core.errors import AppError
 from app.embedded import EmbeddedError
 
@@ -50,6 +51,6 @@ def exit_code_of(error: Exception) -> int | None:
 
 def _say(message: str, code: int) -> int:
     first, *more = message.splitlines()
-    sys.stderr.write(f"verdicts: {first}\n")
-    sys.stderr.writelines(f"  {line}\n" for line in more)
+    sys.stderr.write(f"verdicts: {plain(first)}\n")
+    sys.stderr.writelines(f"  {plain(line)}\n" for line in more)
     return code
