@@ -12,6 +12,7 @@ import uvicorn
 
 from app.catalogue.import_document import import_document, parse_document
 from app.catalogue.load import load_catalogue
+from app.cli.backups import read_backup, write_backup
 from app.cli.devices import worker_services
 from app.cli.failures import UNEXPECTED_VERDICT, CommandError
 from app.cli.follow import follow, request
@@ -95,6 +96,25 @@ def migrate(
         with session_of(settings) as session:
             loaded = load_catalogue(session, settings.catalogue_dir)
         console.print(f"{loaded.papers} papers and {loaded.drivers} drivers in the catalogue")
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write; there must be none of that name.")],
+    data_dir: DataDirOption = None,
+) -> None:
+    """Write the whole database to one file, while the service goes on."""
+    write_backup(connected(data_dir), file)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `verdicts backup` wrote.")],
+    replace: Annotated[bool, typer.Option(help="Throw away what the database holds now.")] = False,  # noqa: FBT002
+    data_dir: DataDirOption = None,
+) -> None:
+    """Make the database what it was when the backup was taken. Stop the service first."""
+    read_backup(connected(data_dir), file, replace=replace)
 
 
 @app.command("import")

@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy.exc import OperationalError
 
+from app.backup.errors import BackupError
 from app.catalogue.errors import CatalogueError
 from app.cli.plain import plain
 from app.core.errors import AppError
@@ -39,7 +40,7 @@ def exit_code_of(error: Exception) -> int | None:
             return _say(str(error), error.code)
         case AppError():
             return _say(error.detail, NOT_FOUND if error.status == _HTTP_NOT_FOUND else REFUSED)
-        case CatalogueError():
+        case CatalogueError() | BackupError():
             return _say(str(error), REFUSED)
         case EmbeddedError():
             return _say(str(error), UNREACHABLE)

@@ -27,7 +27,7 @@ READS: Final = (
     "/v1/papers", f"/v1/papers/{PAPER}", f"/v1/papers/{PAPER}/claims", "/v1/verdicts", f"/v1/verdicts/{NOBODY}",
     f"/v1/verdicts/{NOBODY}/predictions", "/healthz", "/openapi.json", "/nothing",
 )  # fmt: skip
-WRITES: Final = (
+WRITES: Final[tuple[tuple[str, str, dict[str, object]], ...]] = (
     ("PUT", f"/v1/papers/{PAPER}", paper_body()),
     ("PATCH", f"/v1/papers/{PAPER}", {"venue": "ACL"}),
     ("POST", f"/v1/papers/{PAPER}/claims", claim_body()),

@@ -63,7 +63,7 @@ def _parquet(contents: bytes, needed: list[str], filters: Filters) -> Columns:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _refuse_unreadable(field: pa.Field) -> pa.DataType:
