@@ -25,6 +25,7 @@ from app.core.metrics import router as metrics
 from app.core.queue import Doorbell, make_celery
 from app.core.requests import Bound, Ids, Requests
 from app.core.settings import Settings
+from app.core.telemetry import start_telemetry, stop_telemetry
 from app.core.web import add_problem_schema
 from app.hot.dispatcher import Hot
 from app.hot.documents import Documents
@@ -82,6 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         message = "set VERDICTS_DATABASE_URL and VERDICTS_REDIS_URL, or start everything with `verdicts up`"
         raise SettingsMissingError(message)
     configure_logging(settings.log_level)
+    start_telemetry("paper-verdicts-api")
     app = Service(
         title="Paper Verdicts",
         version=version("paper-verdicts"),
@@ -131,3 +133,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.journal.flush()
     app.state.doorbell.close()
     app.state.database.close()
+    stop_telemetry()
