@@ -23,7 +23,8 @@ def reproduce_next(context: WorkerContext) -> bool:
         lease = take_run(session, context.name, context.settings.queue)
     if lease is None:
         return False
-    facts = {"reproduction_id": str(lease.reproduction_id), "driver": lease.spec.slug, "attempt": lease.attempt}
+    facts: dict[str, str | int] = {"reproduction_id": str(lease.reproduction_id), "driver": lease.spec.slug}
+    facts["attempt"] = lease.attempt
     with bound_contextvars(**facts), continued("reproduction", lease.traceparent, **facts):
         _log.info("run_started")
         _to_its_end(context, lease)
