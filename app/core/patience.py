@@ -6,10 +6,12 @@ between two requests, and its parser no head; so its protocol is given a clock a
 
 import asyncio
 import json
+from collections.abc import Collection
 from functools import partial
 from http import HTTPStatus
+from math import inf
 from time import monotonic
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import structlog
 from uvicorn._types import ASGI3Application
@@ -21,19 +23,43 @@ from app.core.settings import LimitSettings
 _log = structlog.get_logger(__name__)
 
 
+_TICK_S: Final = 0.25
+_NEVER: Final = inf
+
+
+class Ticker:
+    """Looks at the clocks of all connections now and then: a timer a request cost 2.5 µs, a quarter of uvicorn."""
+
+    def __init__(self) -> None:
+        self._handle: asyncio.TimerHandle | None = None
+
+    def watch(self, loop: asyncio.AbstractEventLoop, connections: Collection[object]) -> None:
+        """Go on looking for as long as there is a connection."""
+        if self._handle is None:
+            self._handle = loop.call_later(_TICK_S, self._look, loop, connections)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, connections: Collection[object]) -> None:
+        self._handle = None
+        moment = monotonic()
+        for one in list(connections):
+            if isinstance(one, PatientProtocol):
+                one.look(moment)
+        if connections:
+            self.watch(loop, connections)
+
+
 def patient(limits: LimitSettings) -> type[asyncio.Protocol]:
     """What uvicorn takes as `http`: its own protocol, with these limits."""
-    return cast("type[asyncio.Protocol]", partial(PatientProtocol, limits=limits))
+    return cast("type[asyncio.Protocol]", partial(PatientProtocol, limits=limits, ticker=Ticker()))
 
 
 class PatientProtocol(HttpToolsProtocol):
     """One connection whose client has so long to say what it wants, and gives way to others where there are many."""
 
-    def __init__(self, *args: Any, limits: LimitSettings, **options: Any) -> None:  # noqa: ANN401  # uvicorn's own
+    def __init__(self, *args: Any, limits: LimitSettings, ticker: Ticker, **options: Any) -> None:  # noqa: ANN401  # uvicorn's
         super().__init__(*args, **options)
-        self._limits = limits
-        self._clock: asyncio.TimerHandle | None = None
-        self._write_clock: asyncio.TimerHandle | None = None
+        self._limits, self._ticker = limits, ticker
+        self._deadline = self._write_deadline = _NEVER
         self._head_bytes = 0
         self._in_head = False
         self._owes_since: float | None = None
@@ -43,13 +69,13 @@ class PatientProtocol(HttpToolsProtocol):
         """Start the clock, and make room where there are too many connections."""
         super().connection_made(transport)
         self._expect_head(self._limits.head_s)
+        self._ticker.watch(self.loop, self.connections)
         if len(self.connections) > self._limits.connections:
             self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks."""
-        self._stop_clock()
-        self._stop_write_clock()
+        self._deadline = self._write_deadline = _NEVER
         self._owes_since = None
         if self._running is not None:  # uvicorn tells only the last of several requests, and the first would write on
             self._running.disconnected = True
@@ -70,7 +96,7 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head has come: its clock stops."""
         self._in_head = False
-        self._stop_clock()
+        self._deadline = _NEVER
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -88,39 +114,30 @@ class PatientProtocol(HttpToolsProtocol):
         if self._owes_since is None:
             self._expect_head(self.timeout_keep_alive + self._limits.head_s)
         else:
-            self._start_clock(self._limits.body_s)
+            self._deadline = monotonic() + self._limits.body_s
 
     def pause_writing(self) -> None:
         """The client does not take what it asked for."""
         super().pause_writing()
-        self._stop_write_clock()
-        self._write_clock = self.loop.call_later(self._limits.write_s, self.transport.abort)
+        self._write_deadline = monotonic() + self._limits.write_s
 
     def resume_writing(self) -> None:
         """It takes it again."""
         super().resume_writing()
-        self._stop_write_clock()
-
-    def _stop_write_clock(self) -> None:
-        if self._write_clock is not None:
-            self._write_clock.cancel()
-            self._write_clock = None
+        self._write_deadline = _NEVER
 
     def _expect_head(self, seconds: float) -> None:
-        self._in_head, self._head_bytes, self._owes_since = True, 0, monotonic()
-        self._start_clock(seconds)
+        moment = monotonic()
+        self._in_head, self._head_bytes, self._owes_since = True, 0, moment
+        self._deadline = moment + seconds
 
-    def _start_clock(self, seconds: float) -> None:
-        self._stop_clock()
-        self._clock = self.loop.call_later(seconds, self._too_late)
-
-    def _stop_clock(self) -> None:
-        if self._clock is not None:
-            self._clock.cancel()
-            self._clock = None
-
-    def _too_late(self) -> None:
-        if self._in_head and self._head_bytes:
+    def look(self, moment: float) -> None:
+        """Give up on a client whose time is over by this moment."""
+        if moment > self._write_deadline:
+            self.transport.abort()
+        elif moment <= self._deadline:
+            return
+        elif self._in_head and self._head_bytes:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
         else:
             self.transport.close()
