@@ -5,6 +5,7 @@ A map of the house:
 main           the ASGI application: create_app, lifespan, error handlers
 api            the routers, in two lists: public and protected
 cli            the command `verdicts`
+backup         the whole database in one file, and back
 catalogue      what is brought in from files: driver catalogues (TOML) and paper documents (JSON)
 verdicts       decide (pure), issue (THE transaction), history, evidence, predictions
 reproductions  the queue of runs: request, claim, heartbeat, finish, sweep, cancel

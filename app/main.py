@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette_compress import CompressMiddleware
 
 from app.api import v1
+from app.core.body_clock import BodyClock
 from app.core.cors import PublicCors
 from app.core.db import Database
 from app.core.edge import Edge
@@ -24,6 +25,7 @@ from app.core.metrics import router as metrics
 from app.core.queue import Doorbell, make_celery
 from app.core.requests import Bound, Ids, Requests
 from app.core.settings import Settings
+from app.core.telemetry import start_telemetry, stop_telemetry
 from app.core.web import add_problem_schema
 from app.hot.dispatcher import Hot
 from app.hot.documents import Documents
@@ -59,7 +61,8 @@ class Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """All of FastAPI's layers, and ours around them, from the inside out."""
         state = self.state
-        app: ASGIApp = Documents(super().build_middleware_stack(), state.serving.loader)
+        app: ASGIApp = BodyClock(super().build_middleware_stack(), state.settings.limits)
+        app = Documents(app, state.serving.loader)
         app = Bound(Edge(CompressMiddleware(app, minimum_size=SMALLEST_COMPRESSED)))
         app = PublicCors(Hot(app, state.serving))
         return Requests(app, state.journal, state.ids)
@@ -82,6 +85,7 @@ def create_app(settings: Settings | None = None) -> Service:
         message = "set VERDICTS_DATABASE_URL and VERDICTS_REDIS_URL, or start everything with `verdicts up`"
         raise SettingsMissingError(message)
     configure_logging(settings.log_level)
+    start_telemetry("paper-verdicts-api")
     app = Service(
         title="Paper Verdicts",
         version=version("paper-verdicts"),
@@ -131,3 +135,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.journal.flush()
     app.state.doorbell.close()
     app.state.database.close()
+    stop_telemetry()

@@ -13,6 +13,7 @@ from app.core.db import Database
 from app.core.logging import configure_logging
 from app.core.queue import REPRODUCE, Doorbell, make_celery
 from app.core.settings import Settings
+from app.core.telemetry import start_telemetry, stop_telemetry
 from app.reproductions.sweeper import Sweeper
 from workers.context import WorkerContext
 from workers.health import sign_of_life
@@ -38,6 +39,7 @@ def _start(**_: object) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import workers.evaluation.model_source  # noqa: F401, PLC0415  # torch now, so that the first run starts at once
 
+    start_telemetry("paper-verdicts-worker")
     database = Database(SETTINGS.database_url, pool_size=2)
     context = WorkerContext(SETTINGS, database, Doorbell(celery))
     sign_of_life(SETTINGS)
@@ -58,6 +60,7 @@ def _stop(**_: object) -> None:
     if "context" in _open:
         _open["sweeper"].__exit__(None, None, None)
         _open["context"].database.close()
+        stop_telemetry()
 
 
 @celery.task(name=REPRODUCE, ignore_result=True)

@@ -9,12 +9,12 @@ from app.claims.register import register_claim
 from app.claims.schemas import ClaimPost, ClaimRead
 from app.core.etag import reply_model
 from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
-from app.core.web import JsonOnly, SessionDep, problems
+from app.core.web import JsonOnly, SessionDep, answered, problems
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PAPER_PATH, PaperRefDep
 
 public = APIRouter(tags=["claims"])
-protected = APIRouter(tags=["claims"], dependencies=[JsonOnly], responses=problems(400, 413, 415, 422))
+protected = APIRouter(tags=["claims"], dependencies=[JsonOnly], responses=problems(400, 408, 413, 415, 422))
 
 
 @public.get(
@@ -38,7 +38,7 @@ def get_claims(
     operation_id="registerClaim",
     response_model=ClaimRead,
     status_code=201,
-    responses=problems(308, 404, 409, 415, 422),
+    responses=problems(308, 404, 409, 415, 422) | answered(201, claim=("getClaim", {"claim_id": "id"})),
 )
 def post_claim(request: Request, session: SessionDep, ref: PaperRefDep, post: ClaimPost) -> Response:
     """Register a reported number of the paper; with `vN`, as it stands in that version."""

@@ -7,16 +7,30 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from app.core.clock import Instant
 from app.models import Claim
-from app.papers.schemas import NO_NUL, Printed, Text
+from app.papers.schemas import NOT_BLANK, Printed, Text
 
-Cell = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=NO_NUL)]
+Cell = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=NOT_BLANK)]
 """Where the number stands. Three of these are the key of an index, whose entries Postgres holds to 2.7 kB."""
 
 
 class ClaimPost(BaseModel):
     """A number that the paper reports, and where it stands."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "section": "Table 2",
+                    "row": "Ours",
+                    "column": "MNLI-m",
+                    "reported_value": "84.6",
+                    "unit": "percent",
+                    "quoted_text": "Ours 84.6",
+                }
+            ]
+        },
+    )
 
     section: Cell
     row: Cell

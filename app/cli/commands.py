@@ -12,6 +12,7 @@ import uvicorn
 
 from app.catalogue.import_document import import_document, parse_document
 from app.catalogue.load import load_catalogue
+from app.cli.backups import read_backup, write_backup
 from app.cli.devices import worker_services
 from app.cli.failures import UNEXPECTED_VERDICT, CommandError
 from app.cli.follow import follow, request
@@ -19,6 +20,7 @@ from app.cli.service import DataDirOption, JsonOption, connected, session_of
 from app.cli.show import console, document_panel, drivers_table, papers_table, verdict_panel
 from app.cli.up import run_everything
 from app.core.migrate import upgrade
+from app.core.patience import patient
 from app.core.settings import Settings
 from app.drivers.queries import list_drivers
 from app.embedded import Supervisor
@@ -52,7 +54,7 @@ def up(
 @app.command()
 def api(host: HostOption = "127.0.0.1", port: PortOption = 8000, data_dir: DataDirOption = None) -> None:
     """Serve the API on a database and a Redis that run already."""
-    _export(data_dir)
+    settings = _export(data_dir)
     uvicorn.run(
         "app.main:serve",
         factory=True,
@@ -60,6 +62,8 @@ def api(host: HostOption = "127.0.0.1", port: PortOption = 8000, data_dir: DataD
         port=port,
         log_config=None,
         access_log=False,
+        http=patient(settings.limits),
+        ws="none",
         # With open streams uvicorn would wait for ever.
         timeout_graceful_shutdown=10,
     )
@@ -92,6 +96,25 @@ def migrate(
         with session_of(settings) as session:
             loaded = load_catalogue(session, settings.catalogue_dir)
         console.print(f"{loaded.papers} papers and {loaded.drivers} drivers in the catalogue")
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write; there must be none of that name.")],
+    data_dir: DataDirOption = None,
+) -> None:
+    """Write the whole database to one file, while the service goes on."""
+    write_backup(connected(data_dir), file)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `verdicts backup` wrote.")],
+    replace: Annotated[bool, typer.Option(help="Throw away what the database holds now.")] = False,  # noqa: FBT002
+    data_dir: DataDirOption = None,
+) -> None:
+    """Make the database what it was when the backup was taken. Stop the service first."""
+    read_backup(connected(data_dir), file, replace=replace)
 
 
 @app.command("import")

@@ -10,7 +10,9 @@ from typing import Final
 
 from sqlalchemy.exc import OperationalError
 
+from app.backup.errors import BackupError
 from app.catalogue.errors import CatalogueError
+from app.cli.plain import plain
 from app.core.errors import AppError
 from app.embedded import EmbeddedError
 
@@ -38,7 +40,7 @@ def exit_code_of(error: Exception) -> int | None:
             return _say(str(error), error.code)
         case AppError():
             return _say(error.detail, NOT_FOUND if error.status == _HTTP_NOT_FOUND else REFUSED)
-        case CatalogueError():
+        case CatalogueError() | BackupError():
             return _say(str(error), REFUSED)
         case EmbeddedError():
             return _say(str(error), UNREACHABLE)
@@ -50,6 +52,6 @@ def exit_code_of(error: Exception) -> int | None:
 
 def _say(message: str, code: int) -> int:
     first, *more = message.splitlines()
-    sys.stderr.write(f"verdicts: {first}\n")
-    sys.stderr.writelines(f"  {line}\n" for line in more)
+    sys.stderr.write(f"verdicts: {plain(first)}\n")
+    sys.stderr.writelines(f"  {plain(line)}\n" for line in more)
     return code

@@ -8,6 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from app.cli.plain import plain
 from app.drivers.schemas import DriverRead
 from app.papers.schemas import DocumentVerdict, PaperDocumentRead, PaperSummary
 from app.verdicts.schemas import VerdictRead
@@ -23,7 +24,12 @@ def status_text(status: str | None) -> Text:
 
 def _line(text: str) -> Text:
     """Text that gives way where the terminal is narrow: cut, not wrapped. Ids beside it are never cut."""
-    return Text(text, no_wrap=True, overflow="ellipsis")
+    return Text(plain(text), no_wrap=True, overflow="ellipsis")
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Text that may be anybody's."""
+    return Text(plain(text), style=style)
 
 
 def papers_table(papers: Iterable[PaperSummary]) -> Table:
@@ -35,7 +41,7 @@ def papers_table(papers: Iterable[PaperSummary]) -> Table:
     table.add_column("issued", no_wrap=True)
     for paper in papers:
         issued = f"{paper.newest_verdict_at:%Y-%m-%d %H:%M}" if paper.newest_verdict_at else ""
-        table.add_row(paper.arxiv_id, _line(paper.title), status_text(paper.status), issued)
+        table.add_row(_text(paper.arxiv_id), _line(paper.title), status_text(paper.status), issued)
     return table
 
 
@@ -51,7 +57,7 @@ def drivers_table(drivers: Iterable[DriverRead]) -> Table:
         measures = (
             f"{claim['row']}: {claim['reported_value']} on {data['name']} {data['split']}, {piece['kind']} {size:,}"
         )
-        table.add_row(driver.slug, _line(measures), driver.protocol_match)
+        table.add_row(_text(driver.slug), _line(measures), _text(driver.protocol_match))
     return table
 
 
@@ -60,15 +66,15 @@ def document_panel(document: PaperDocumentRead) -> Panel:
     paper = document.paper
     facts = [paper.primary_category, paper.venue, f"version {document.latest_version.version}"]
     lines: list[Text] = [
-        Text(paper.title, style="bold"),
-        Text(" · ".join(fact for fact in facts if fact) + (" · withdrawn" if paper.withdrawn else ""), style="dim"),
+        _text(paper.title, style="bold"),
+        _text(" · ".join(fact for fact in facts if fact) + (" · withdrawn" if paper.withdrawn else ""), style="dim"),
     ]
     for verdict in (document.verdicts.post, document.verdicts.pre):
         if verdict is not None:
             lines += [Text(""), *_verdict_lines(verdict)]
     if document.verdict is None:
         lines += [Text(""), status_text(None)]
-    return Panel(Group(*lines), title=paper.arxiv_id, title_align="left", width=min(100, console.width))
+    return Panel(Group(*lines), title=_text(paper.arxiv_id), title_align="left", width=min(100, console.width))
 
 
 def _verdict_lines(verdict: DocumentVerdict) -> list[Text]:
@@ -78,9 +84,9 @@ def _verdict_lines(verdict: DocumentVerdict) -> list[Text]:
     where = f"{cited.section}, {cited.row}, {cited.column}"
     return [
         first,
-        Text(f"      reported  {cited.reported_value!r}  ({where})"),
-        Text(f"      measured  {verdict.score:.6g}"),
-        Text(f"      issued    {verdict.computed_at:%Y-%m-%d %H:%M:%S} UTC by {verdict.agent_version}", style="dim"),
+        _text(f"      reported  {cited.reported_value!r}  ({where})"),
+        _text(f"      measured  {verdict.score:.6g}"),
+        _text(f"      issued    {verdict.computed_at:%Y-%m-%d %H:%M:%S} UTC by {verdict.agent_version}", style="dim"),
     ]
 
 
@@ -91,20 +97,20 @@ def verdict_panel(verdict: VerdictRead) -> Panel:
     head = Text.assemble(status_text(verdict.status), f"  confidence {verdict.confidence:g}")
     lines = [
         head,
-        Text(f"{cited.row}, {cited.column} ({cited.section})", style="dim"),
+        _text(f"{cited.row}, {cited.column} ({cited.section})", style="dim"),
         Text(""),
-        Text(f"reported   {cited.reported_value!r} {cited.reported_metric}"),
+        _text(f"reported   {cited.reported_value!r} {cited.reported_metric}"),
     ]
     if estimate:
         low, high = estimate["interval_95"]
         reported, margin = estimate["reported"], estimate["margin"]
         lines += [
-            Text(f"must be    {reported:.5f} ± {margin:.5f}"),
-            Text(f"measured   {estimate['estimate']:.5f}  (95 % interval {low:.5f} to {high:.5f})"),
+            _text(f"must be    {reported:.5f} ± {margin:.5f}"),
+            _text(f"measured   {estimate['estimate']:.5f}  (95 % interval {low:.5f} to {high:.5f})"),
         ]
     axes = verdict.protocol_axes
     if axes:
         protocol = f"model {axes.model}, data {axes.data}, metric {axes.metric}, inference {axes.inference}"
-        lines.append(Text(f"protocol   {verdict.protocol_match}: {protocol}"))
-    lines.append(Text(f"verdict    {verdict.id} (number {verdict.sequence} of kind {verdict.kind})", style="dim"))
-    return Panel(Group(*lines), title=verdict.paper_arxiv_id, title_align="left", width=min(100, console.width))
+        lines.append(_text(f"protocol   {verdict.protocol_match}: {protocol}"))
+    lines.append(_text(f"verdict    {verdict.id} (number {verdict.sequence} of kind {verdict.kind})", style="dim"))
+    return Panel(Group(*lines), title=_text(verdict.paper_arxiv_id), title_align="left", width=min(100, console.width))

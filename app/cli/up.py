@@ -38,7 +38,7 @@ def run_everything(host: str, port: int, data_dir: Path | None, patterns: list[s
             settings.data_dir, database_url=settings.database_url, redis_url=settings.redis_url
         ) as urls:
             settings = settings.model_copy(update={"database_url": urls.database_url, "redis_url": urls.redis_url})
-            console.print(f"data    {settings.data_dir}", highlight=False)
+            console.print(f"data    {settings.data_dir}", highlight=False, markup=False)
             upgrade(urls.database_url)
             with session_of(settings) as session:
                 loaded = load_catalogue(session, settings.catalogue_dir)

@@ -1,9 +1,13 @@
 """Time as the service tells it: UTC, to the millisecond."""
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, AwareDatetime, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, PlainSerializer
+from pydantic_core import PydanticCustomError
+
+_DATE_FIRST: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def to_milliseconds(moment: datetime) -> datetime:
@@ -26,8 +30,16 @@ def isoformat(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+def _no_number(value: Any) -> Any:  # noqa: ANN401  # whatever JSON brought
+    """Refuse seconds since 1970, as a number or as text: pydantic takes them, and the documented format does not."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _DATE_FIRST.match(value.lstrip())):
+        return value
+    raise PydanticCustomError("datetime_type", "it has to be a moment like 2026-05-14T23:56:01Z, as text")
+
+
 Instant = Annotated[
     AwareDatetime,
+    BeforeValidator(_no_number),
     AfterValidator(to_milliseconds),
     PlainSerializer(isoformat, return_type=str, when_used="json"),
 ]

@@ -8,6 +8,8 @@ import structlog
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
+from app.core.telemetry import trace_sql
+
 SESSION: Final = "-c timezone=utc -c statement_timeout=30000 -c random_page_cost=1.1"
 """Settings of each connection. Pages are in memory or on an SSD: at the default of 4 the planner takes the index whose
 first column runs with the table for the cheapest, and walks it past thousands of rows that a filter leaves out."""
@@ -35,6 +37,7 @@ class Database:
             pool_timeout=10,
             connect_args={"connect_timeout": 5, "options": SESSION},
         )
+        trace_sql(self.engine)
 
     @contextmanager
     def unit_of_work(self) -> Iterator[Session]:

@@ -138,7 +138,10 @@ _HTTP_CODES = {
         "method_not_allowed",
         "This resource has no such method; the Allow header lists those it has.",
     ),
+    HTTPStatus.REQUEST_TIMEOUT: ("request_timeout", "The request did not arrive in time; send it again, and faster."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("body_too_large", "The body is larger than this resource accepts."),
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: ("headers_too_large", "The headers are larger than the service reads."),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("too_many_connections", "Too many connections are open; try again in a moment."),
 }
 
 

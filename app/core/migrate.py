@@ -4,6 +4,9 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
@@ -19,6 +22,17 @@ def alembic_config(database_url: str) -> Config:
 def upgrade(database_url: str, revision: str = "head") -> None:
     """Apply every migration up to `revision`. Safe to run from several processes at once: they take turns."""
     command.upgrade(alembic_config(database_url), revision)
+
+
+def current_revision(connection: Connection) -> str | None:
+    """The revision that the database's schema is at; None where it has none."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_known(revision: str) -> bool:
+    """Whether there is a migration of this name."""
+    scripts = ScriptDirectory.from_config(alembic_config(""))
+    return revision in {script.revision for script in scripts.walk_revisions()}
 
 
 def downgrade(database_url: str, revision: str) -> None:

@@ -25,6 +25,16 @@ class LimitSettings(BaseModel):
     """What a request may cost."""
 
     body_bytes: Annotated[int, Field(gt=0)] = 1024 * 1024
+    body_s: Annotated[float, Field(gt=0)] = 20.0
+    """How long the service waits for a body, and `1 / body_bytes_per_s` longer for each byte that has come."""
+    body_bytes_per_s: Annotated[float, Field(gt=0)] = 16 * 1024.0
+    head_bytes: Annotated[int, Field(gt=0)] = 64 * 1024
+    head_s: Annotated[float, Field(gt=0)] = 10.0
+    """How long a client may take over the request line and the headers."""
+    write_s: Annotated[float, Field(gt=0)] = 60.0
+    """How long a client may leave a full buffer of its answer untaken."""
+    connections: Annotated[int, Field(gt=0)] = 800
+    """At once, of one process: with its files and its pool below the 1,024 descriptors that many systems allow."""
 
 
 class ServingSettings(BaseModel):

@@ -52,6 +52,21 @@ def problems(*statuses: int) -> dict[int | str, dict[str, object]]:
     return {status: {"content": content, "description": HTTPStatus(status).phrase} for status in statuses}
 
 
+def answered(status: int, **links: tuple[str, dict[str, str]]) -> dict[int | str, dict[str, object]]:
+    """The links of a successful answer, for its OpenAPI description.
+
+    By name: the operation that reads on, and where in the answer's body its parameters are.
+    """
+    described = {
+        name: {
+            "operationId": operation,
+            "parameters": {name: f"$response.body#/{place}" for name, place in parameters.items()},
+        }
+        for name, (operation, parameters) in links.items()
+    }
+    return {status: {"links": described}}
+
+
 def add_problem_schema(document: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI document with the schema that `problems` refers to.
 

@@ -7,7 +7,7 @@ from app.core.web import JsonOnly, SessionDep, problems
 from app.designs.plan import plan
 from app.designs.schemas import DesignPost, DesignRead
 
-public = APIRouter(tags=["designs"], dependencies=[JsonOnly], responses=problems(400, 413, 415, 422))
+public = APIRouter(tags=["designs"], dependencies=[JsonOnly], responses=problems(400, 408, 413, 415, 422))
 
 
 @public.post("/designs", operation_id="planDesign", response_model=DesignRead, responses=problems(404))

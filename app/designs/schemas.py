@@ -16,7 +16,10 @@ _Share = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 class DesignPost(BaseModel):
     """A claim and how sure the decision about it is to be."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"reported_value": "91.8", "unit": "percent", "population": 9815}]},
+    )
 
     reported_value: Printed = Field(description="As printed; its last digit widens the margin by half.")
     unit: Literal["percent", "fraction"]

@@ -79,6 +79,8 @@ class Reproduction(Base):
     forced: Mapped[bool] = mapped_column(default=False)
     priority: Mapped[int] = mapped_column(SmallInteger, default=5)
     """0 is served first."""
+    traceparent: Mapped[str | None]
+    """Of the request that asked for it, where requests are traced: the run carries on that trace."""
     requested_at: Mapped[Moment]
     deadline_at: Mapped[Moment]
     """A run that has not started by then expires."""

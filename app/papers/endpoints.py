@@ -22,9 +22,9 @@ from app.papers.arxiv import fetch_metadata
 from app.papers.batch import BatchGet, BatchRead, read_batch
 from app.papers.change import change_paper
 from app.papers.document import build_document, version_read, write_document
-from app.papers.errors import PaperMovedError, PaperNotFoundError, VersionSuffixError
+from app.papers.errors import PaperMovedError, PaperNotFoundError
 from app.papers.find import find_paper, find_version
-from app.papers.ids import PAPER_PATH, PaperRef, PaperRefDep
+from app.papers.ids import PAPER_PATH, ArxivIdDep, PaperIdDep, PaperRef, PaperRefDep
 from app.papers.queries import MOST_VERSIONS, PaperFilter, Sort, list_papers, list_versions, read_document
 from app.papers.register import register_paper
 from app.papers.schemas import (
@@ -38,17 +38,9 @@ from app.papers.schemas import (
 )
 
 public = APIRouter(tags=["papers"])
-protected = APIRouter(tags=["papers"], dependencies=[JsonOnly], responses=problems(400, 413, 415, 422))
+protected = APIRouter(tags=["papers"], dependencies=[JsonOnly], responses=problems(400, 408, 413, 415, 422))
 
 VersionPath = Annotated[int, Path(ge=1, le=MOST_VERSIONS, description="The version's number, from 1.")]
-
-
-def no_version(ref: PaperRef) -> PaperRef:
-    """Refuse `vN` where the paper as a whole is meant."""
-    if ref.version is not None:
-        detail = f"Leave out the v{ref.version}: this is about the paper as a whole."
-        raise VersionSuffixError(detail)
-    return ref
 
 
 @public.get("/papers", operation_id="listPapers", response_model=Page[PaperSummary], responses=problems(400, 422))
@@ -96,10 +88,10 @@ def batch_get(session: SessionDep, wanted: BatchGet) -> Response:
     responses=problems(308, 400, 404, 422),
 )
 def get_versions(
-    request: Request, session: SessionDep, ref: PaperRefDep, limit: LimitQuery = 50, cursor: CursorQuery = None
+    request: Request, session: SessionDep, ref: PaperIdDep, limit: LimitQuery = 50, cursor: CursorQuery = None
 ) -> Response:
     """The versions of a paper, newest first."""
-    page = list_versions(session, no_version(ref), limit, cursor)
+    page = list_versions(session, ref, limit, cursor)
     response = reply_model(request, page)
     response.headers.update(next_link(request, page.next_cursor))
     return response
@@ -111,9 +103,9 @@ def get_versions(
     response_model=VersionRead,
     responses=problems(308, 404, 422),
 )
-def get_version(request: Request, session: SessionDep, ref: PaperRefDep, version: VersionPath) -> Response:
+def get_version(request: Request, session: SessionDep, ref: PaperIdDep, version: VersionPath) -> Response:
     """One version of a paper."""
-    paper = find_paper(session, no_version(ref), location=f"/v1/papers/{{id}}/versions/{version}")
+    paper = find_paper(session, ref, location=f"/v1/papers/{{id}}/versions/{version}")
     return reply_model(request, version_read(find_version(session, paper, version)))
 
 
@@ -124,9 +116,9 @@ def get_version(request: Request, session: SessionDep, ref: PaperRefDep, version
     status_code=201,
     responses=problems(308, 404, 415, 422),
 )
-def post_version(session: SessionDep, ref: PaperRefDep, post: VersionPost, request: Request) -> Response:
+def post_version(session: SessionDep, ref: PaperIdDep, post: VersionPost, request: Request) -> Response:
     """Add the next version of a paper."""
-    paper = find_paper(session, no_version(ref), lock=True, location="/v1/papers/{id}/versions")
+    paper = find_paper(session, ref, lock=True, location="/v1/papers/{id}/versions")
     version = add_version(session, paper, post)
     write_document(session, paper)
     response = reply_model(request, version_read(version), status=201)
@@ -140,12 +132,12 @@ def post_version(session: SessionDep, ref: PaperRefDep, post: VersionPost, reque
     response_model=PaperDocumentRead,
     responses=problems(308, 404, 409, 422, 502) | {201: {"model": PaperDocumentRead}},
 )
-def import_paper(request: Request, session: SessionDep, settings: SettingsDep, ref: PaperRefDep) -> Response:
+def import_paper(request: Request, session: SessionDep, settings: SettingsDep, ref: ArxivIdDep) -> Response:
     """Fetch the metadata from the arXiv API, and register the paper or bring it up to date.
 
     What arXiv does not say (that the paper is withdrawn; its venue, where it names none) stays as it is here.
     """
-    if no_version(ref).is_draft:
+    if ref.is_draft:
         find_paper(session, ref, location="/v1/papers/{id}/import")
     put = fetch_metadata(ref, settings.arxiv)
     paper = _known(session, ref)
@@ -163,9 +155,9 @@ def import_paper(request: Request, session: SessionDep, settings: SettingsDep, r
     response_model=PaperDocumentRead,
     responses=problems(409, 412, 415, 422) | {201: {"model": PaperDocumentRead}},
 )
-def put_paper(request: Request, session: SessionDep, ref: PaperRefDep, put: PaperPut) -> Response:
+def put_paper(request: Request, session: SessionDep, ref: PaperIdDep, put: PaperPut) -> Response:
     """Register a paper, or replace its metadata. `If-None-Match: *` only registers."""
-    known = _known(session, no_version(ref))
+    known = _known(session, ref)
     if known is None:
         require_absence_allowed(request)
     else:
@@ -182,9 +174,9 @@ def put_paper(request: Request, session: SessionDep, ref: PaperRefDep, put: Pape
     response_model=PaperDocumentRead,
     responses=problems(308, 404, 409, 412, 415, 422),
 )
-def patch_paper(request: Request, session: SessionDep, ref: PaperRefDep, patch: PaperPatch) -> Response:
+def patch_paper(request: Request, session: SessionDep, ref: PaperIdDep, patch: PaperPatch) -> Response:
     """Change some of a paper's metadata: withdraw it, name its venue or headline claim, give a draft its arXiv id."""
-    paper = find_paper(session, no_version(ref), lock=True)
+    paper = find_paper(session, ref, lock=True)
     require_match(request, _current_etag(session, ref))
     change_paper(session, paper, patch)
     return _document(request, session, paper.arxiv_id, new=False)

@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from fastapi import Depends, Path
 from starlette.convertors import Convertor, register_url_convertor
 
-from app.papers.errors import PaperIdError
+from app.papers.errors import PaperIdError, VersionSuffixError
 
 _NEW: Final = r"\d{2}(?:0[1-9]|1[0-2])\.\d{4,5}"
 _OLD: Final = r"[a-z-]+(?:\.[A-Z]{2})?/\d{2}(?:0[1-9]|1[0-2])\d{3}"
@@ -16,7 +16,13 @@ VERSION_PATTERN: Final = r"v([1-9]\d{0,5})"
 ID_PATTERN: Final = rf"(?:{_NEW}|{_OLD}|{_DRAFT})"
 _ARXIV_REF: Final = re.compile(rf"({_NEW}|{_OLD})(?:{VERSION_PATTERN})?", re.ASCII)
 _DRAFT_ID: Final = re.compile(_DRAFT, re.ASCII)
-_MAX: Final = 100
+LONGEST_ID: Final = 100
+
+# As OpenAPI states them: digits are ASCII's in every dialect of patterns.
+_ARXIV: Final = rf"(?:{_NEW}|{_OLD})".replace(r"\d", "[0-9]")
+ARXIV_ID: Final = f"^{_ARXIV}$"
+PAPER_ID: Final = f"^(?:{_ARXIV}|{_DRAFT})$"
+PAPER_REF: Final = f"^(?:{_ARXIV}(?:v[1-9][0-9]{{0,5}})?|{_DRAFT})$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +38,13 @@ class PaperRef:
 
         Raises PaperIdError, naming the field that the text came from.
         """
-        if len(text) <= _MAX:
+        if len(text) <= LONGEST_ID:
             if _DRAFT_ID.fullmatch(text):
                 return cls(text)
             if match := _ARXIV_REF.fullmatch(text):
                 return cls(match[1], int(match[2]) if match[2] else None)
         detail = (
-            f"{text[:_MAX]!r} is neither an arXiv id (like 2111.09543, 2111.09543v2 or hep-th/9901001) "
+            f"{text[:LONGEST_ID]!r} is neither an arXiv id (like 2111.09543, 2111.09543v2 or hep-th/9901001) "
             "nor a draft id (like draft:my-paper)."
         )
         raise PaperIdError(detail, field=field)
@@ -67,16 +73,52 @@ PAPER_PATH: Final = "/papers/{paper_id:paper_id}"
 """The start of every route below a paper."""
 
 
+def _documented(description: str, pattern: str, *examples: str) -> Any:  # noqa: ANN401  # as FastAPI's own Path
+    """The path parameter with its pattern for readers; PaperRef is what refuses, with words of its own."""
+    schema = {"pattern": pattern, "maxLength": LONGEST_ID}
+    return Path(description=description, json_schema_extra=schema, examples=list(examples))
+
+
 def _parse(
     paper_id: Annotated[
         str,
-        Path(
-            description="An arXiv id, old or new style, with or without `vN`; or `draft:<slug>`.",
-            examples=["2111.09543", "hep-th/9901001", "draft:minilm-l6-nli-adapter"],
+        _documented(
+            "An arXiv id, old or new style, with or without `vN`; or `draft:<slug>`.",
+            PAPER_REF,
+            "2111.09543",
+            "hep-th/9901001",
+            "draft:minilm-l6-nli-adapter",
         ),
     ],
 ) -> PaperRef:
     return PaperRef.parse(paper_id)
 
 
+def _parse_paper(
+    paper_id: Annotated[
+        str, _documented("An arXiv id without `vN`, or `draft:<slug>`.", PAPER_ID, "2111.09543", "draft:my-paper")
+    ],
+) -> PaperRef:
+    return _unversioned(paper_id)
+
+
+def _parse_arxiv(
+    paper_id: Annotated[str, _documented("An arXiv id without `vN`.", ARXIV_ID, "2111.09543", "hep-th/9901001")],
+) -> PaperRef:
+    return _unversioned(paper_id)
+
+
+def _unversioned(text: str) -> PaperRef:
+    ref = PaperRef.parse(text)
+    if ref.version is not None:
+        detail = f"Leave out the v{ref.version}: this is about the paper as a whole."
+        raise VersionSuffixError(detail)
+    return ref
+
+
 PaperRefDep = Annotated[PaperRef, Depends(_parse)]
+"""A paper, or one of its versions."""
+PaperIdDep = Annotated[PaperRef, Depends(_parse_paper)]
+"""A paper as a whole: `vN` is refused."""
+ArxivIdDep = Annotated[PaperRef, Depends(_parse_arxiv)]
+"""A paper as a whole, which arXiv can be asked about; a draft is refused by whoever asks."""

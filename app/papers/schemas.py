@@ -19,11 +19,13 @@ from pydantic_core import PydanticCustomError
 
 from app.core.clock import Instant
 from app.models import VerdictKind
+from app.papers.ids import LONGEST_ID, PAPER_ID
 
 NO_NUL: Final = r"^[^\x00]*$"
 """Postgres keeps any text but NUL."""
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000, pattern=NO_NUL)]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000, pattern=NO_NUL)]
+NOT_BLANK: Final = r"^[^\x00]*[^\x00\s][^\x00]*$"
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000, pattern=NOT_BLANK)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000, pattern=NOT_BLANK)]
 Category = Annotated[str, StringConstraints(pattern=r"^[a-z-]+(\.[A-Za-z-]+)?$", max_length=40)]
 PRINTED: Final = r"^[0-9]{1,3}(\.[0-9]{1,20})?$"
 
@@ -48,12 +50,28 @@ Printed = Annotated[
 HttpUrl = Annotated[AnyUrl, UrlConstraints(max_length=2_000, allowed_schemes=["http", "https"])]
 
 
+_NEVER_NULL: Final = ("arxiv_id", "title", "abstract", "withdrawn", "headline_claim")
+
+
+def _without_nulls(schema: dict[str, Any]) -> None:
+    """In a change None means that the field was left out; a null that is sent is refused, so the schema has none."""
+    for name in _NEVER_NULL:
+        field = schema["properties"][name]
+        (kind,) = (one for one in field.pop("anyOf") if one != {"type": "null"})
+        field.pop("default", None)
+        field.update(kind)
+
+
 class _In(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
 class PaperPut(_In):
     """The metadata of a paper. Replaces all of it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"title": "A Draft", "abstract": "What it says.", "venue": "ICLR 2027"}]}
+    )
 
     title: Line
     abstract: Text
@@ -70,8 +88,12 @@ class PaperPut(_In):
 class PaperPatch(_In):
     """Some of a paper's metadata. What is left out stays as it is."""
 
+    model_config = ConfigDict(json_schema_extra=_without_nulls)
+
     arxiv_id: str | None = Field(
-        default=None, description="For a draft: the arXiv id it got. The old address redirects."
+        default=None,
+        description="For a draft: the arXiv id it got. The old address redirects.",
+        json_schema_extra={"pattern": PAPER_ID, "maxLength": LONGEST_ID},
     )
     title: Line | None = None
     abstract: Text | None = None
@@ -81,7 +103,7 @@ class PaperPatch(_In):
     withdrawn: StrictBool | None = None
     headline_claim: UUID | None = Field(default=None, description="The claim that speaks for the paper.")
 
-    @field_validator("arxiv_id", "title", "abstract", "withdrawn", "headline_claim", mode="before")
+    @field_validator(*_NEVER_NULL, mode="before")
     @classmethod
     def _never_null(cls, value: object) -> object:
         if value is None:
@@ -91,6 +113,12 @@ class PaperPatch(_In):
 
 class VersionPost(_In):
     """A new version; its number is the next one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"source_url": "https://arxiv.org/abs/2111.09543v2", "rendering_engine": "latexml"}]
+        }
+    )
 
     source_url: HttpUrl | None = None
     rendered_html_url: HttpUrl | None = None

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.core.etag import JSON, reply_model
 from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
-from app.core.web import DoorbellDep, JsonOnly, SessionDep, SettingsDep, problems
+from app.core.web import DoorbellDep, JsonOnly, SessionDep, SettingsDep, answered, problems
 from app.models import ReproductionState, VerdictKind
-from app.papers.ids import PAPER_PATH, PaperRef, PaperRefDep
+from app.papers.ids import LONGEST_ID, PAPER_PATH, PAPER_REF, PaperRef, PaperRefDep
 from app.reproductions.cancel import cancel_reproduction
 from app.reproductions.idempotency import Answer, IdempotencyKeyHeader, once
 from app.reproductions.queries import ReproductionFilter, list_reproductions, read_reproduction
@@ -17,7 +17,7 @@ from app.reproductions.request import request_reproduction
 from app.reproductions.schemas import ReproductionPost, ReproductionRead
 
 public = APIRouter(tags=["reproductions"])
-protected = APIRouter(tags=["reproductions"], dependencies=[JsonOnly], responses=problems(400, 413, 415, 422))
+protected = APIRouter(tags=["reproductions"], dependencies=[JsonOnly], responses=problems(400, 408, 413, 415, 422))
 
 POLL_S = 1
 
@@ -27,7 +27,14 @@ POLL_S = 1
     operation_id="requestReproduction",
     response_model=ReproductionRead,
     status_code=202,
-    responses=problems(308, 404, 409, 415, 422),
+    responses=problems(308, 404, 409, 415, 422)
+    | answered(
+        202,
+        run=("getReproduction", {"reproduction_id": "id"}),
+        cancel=("cancelReproduction", {"reproduction_id": "id"}),
+        claim=("getClaim", {"claim_id": "claim_id"}),
+        driver=("getDriver", {"slug": "driver"}),
+    ),
 )
 def post_reproduction(
     session: SessionDep,
@@ -65,7 +72,13 @@ def post_reproduction(
 def get_reproductions(
     request: Request,
     session: SessionDep,
-    paper: Annotated[str | None, Query(description="Of this paper; with `vN`, checks of that version.")] = None,
+    paper: Annotated[
+        str | None,
+        Query(
+            description="Of this paper; with `vN`, checks of that version.",
+            json_schema_extra={"pattern": PAPER_REF, "maxLength": LONGEST_ID},
+        ),
+    ] = None,
     state: ReproductionState | None = None,
     kind: VerdictKind | None = None,
     limit: LimitQuery = 50,

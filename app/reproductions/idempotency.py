@@ -19,6 +19,7 @@ IdempotencyKeyHeader = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
         description="Repeating a request with the same key within 24 hours gives the same answer, once more.",
     ),
 ]

@@ -39,6 +39,7 @@ class Lease:
     fence: int
     attempt: int
     spec: DriverSpec
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ def take_run(session: Session, worker: str, queue: QueueSettings) -> Lease | Non
     """
     while (row := _take_first(session, worker, queue)) is not None:
         try:
-            return Lease(row[0], row[1], row[2], row[3], DriverSpec.model_validate(row[4]))
+            return Lease(row[0], row[1], row[2], row[3], DriverSpec.model_validate(row[4]), row[5])
         except ValidationError:
             failed = {**ended(ReproductionState.failed), "error": error_document(_UNREADABLE)}
             session.execute(update(Reproduction).where(Reproduction.id == row[0]).values(failed))
@@ -67,7 +68,7 @@ def take_run(session: Session, worker: str, queue: QueueSettings) -> Lease | Non
 
 def _take_first(
     session: Session, worker: str, queue: QueueSettings
-) -> Row[UUID, UUID, int, int, dict[str, Any]] | None:
+) -> Row[UUID, UUID, int, int, dict[str, Any], str | None] | None:
     waiting = (
         select(Reproduction.id)
         .where(
@@ -97,7 +98,12 @@ def _take_first(
             started_at=func.coalesce(Reproduction.started_at, func.now()),
         )
         .returning(
-            Reproduction.id, Reproduction.evidence_id, Reproduction.fence, Reproduction.attempt, Reproduction.spec
+            Reproduction.id,
+            Reproduction.evidence_id,
+            Reproduction.fence,
+            Reproduction.attempt,
+            Reproduction.spec,
+            Reproduction.traceparent,
         )
         .execution_options(synchronize_session=False)
     ).one_or_none()

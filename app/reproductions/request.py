@@ -15,6 +15,7 @@ from app.claims.queries import find_claim_of
 from app.core.db import after_commit
 from app.core.queue import Doorbell
 from app.core.settings import QueueSettings
+from app.core.telemetry import traceparent
 from app.drivers.errors import DriverMismatchError
 from app.drivers.queries import find_driver, find_driver_for
 from app.models import Claim, Driver, Evidence, Paper, PaperVersion, Reproduction, ReproductionState
@@ -116,6 +117,7 @@ def _insert(
         "config_digest": digest,
         "forced": post.force,
         "priority": post.priority,
+        "traceparent": traceparent(),
         "max_attempts": queue.max_attempts,
         "evidence_id": evidence_id,
         # The database's clock alone decides about leases and deadlines, so that hosts may disagree about the time.

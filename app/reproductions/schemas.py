@@ -14,7 +14,10 @@ from app.protocol.slices import SliceSpec
 class ReproductionPost(BaseModel):
     """What to re-measure. An empty object asks for the headline claim with its driver."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"driver": "minilm-mnli-full", "kind": "PRE", "slice_size": 2000}]},
+    )
 
     claim: UUID | None = Field(default=None, description="Default: the driver's claim, else the headline claim.")
     driver: Slug | None = Field(default=None, description="Default: the only driver of the claim.")

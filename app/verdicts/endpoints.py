@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from app.core.db import Database
 from app.core.etag import SETTLED, etag_of, held_by, reply_model, served
 from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
-from app.core.web import JsonOnly, SessionDep, problems
+from app.core.web import JsonOnly, SessionDep, answered, problems
 from app.models import VerdictKind
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PAPER_PATH, PaperRefDep
@@ -23,7 +23,10 @@ public = APIRouter(tags=["verdicts"])
 EVIDENCE_BYTES = 32 * 1024 * 1024
 """Evidence holds a prediction an item, so its bodies may be larger than others."""
 protected = APIRouter(
-    tags=["verdicts"], dependencies=[JsonOnly], responses=problems(400, 413, 415, 422), max_body_size=EVIDENCE_BYTES
+    tags=["verdicts"],
+    dependencies=[JsonOnly],
+    responses=problems(400, 408, 413, 415, 422),
+    max_body_size=EVIDENCE_BYTES,
 )
 
 StatusQuery = Annotated[str | None, Query(pattern="^(reproduced|not_reproduced|inconclusive)$")]
@@ -56,7 +59,14 @@ def get_paper_verdicts(
     operation_id="postVerdict",
     response_model=VerdictRead,
     status_code=201,
-    responses=problems(308, 404, 413, 415, 422),
+    responses=problems(308, 404, 413, 415, 422)
+    | answered(
+        201,
+        verdict=("getVerdict", {"verdict_id": "id"}),
+        evidence=("getEvidence", {"verdict_id": "id"}),
+        predictions=("getPredictions", {"verdict_id": "id"}),
+        claim=("getClaim", {"claim_id": "claim_id"}),
+    ),
 )
 def post_evidence(request: Request, session: SessionDep, ref: PaperRefDep, post: VerdictPost) -> Response:
     """Post the evidence of an outside agent: counts or predictions. The status is decided here."""

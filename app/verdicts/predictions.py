@@ -26,6 +26,7 @@ _NAMES: Final = {
 }
 """What each format is asked for as. The order is ours where a client prefers none."""
 _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+_FORMULA: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 _CHUNK: Final = 5_000
 _FIELDS: Final = ("row", "id", "gold", "predicted", "correct", "logits")
 _SCHEMA: Final = pa.schema(
@@ -126,8 +127,8 @@ def _csv(chunks: Iterator[list[dict[str, Any]]]) -> Iterator[bytes]:
 
 
 def _cell(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula."""
-    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+    """Text that a spreadsheet does not take for a formula. Some take the signs in full width for one, too."""
+    return "'" + text if text.startswith(_FORMULA) else text
 
 
 def _parquet(chunks: Iterator[list[dict[str, Any]]]) -> Iterator[bytes]:

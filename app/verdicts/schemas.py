@@ -15,6 +15,7 @@ from pydantic import (
     WrapValidator,
     model_validator,
 )
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from app.core.clock import Instant
@@ -128,8 +129,17 @@ class PostedEvidence(_In):
         return self
 
 
+_EXAMPLE: JsonDict = {
+    "agent_version": "v1.0.0-my-agent",
+    "protocol": {"model": "exact_weights", "data": "probability_slice", "metric": "same", "inference": "unknown"},
+    "evidence": {"counts": [{"n": 4998, "correct": 4565, "total": 9815}]},
+}
+
+
 class VerdictPost(_In):
     """Evidence of an outside agent. The status is decided here, from the evidence alone."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     claim: UUID | None = Field(default=None, description="Default: the headline claim.")
     kind: VerdictKind = VerdictKind.POST

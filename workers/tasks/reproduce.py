@@ -3,6 +3,7 @@
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from app.core.telemetry import continued, failed
 from app.protocol.errors import DriverError
 from app.reproductions.errors import LeaseLostError
 from app.reproductions.lease import Lease, confirm_cancel, give_up, hand_back, stored_rows, take_run
@@ -22,7 +23,9 @@ def reproduce_next(context: WorkerContext) -> bool:
         lease = take_run(session, context.name, context.settings.queue)
     if lease is None:
         return False
-    with bound_contextvars(reproduction_id=str(lease.reproduction_id), driver=lease.spec.slug, attempt=lease.attempt):
+    facts: dict[str, str | int] = {"reproduction_id": str(lease.reproduction_id), "driver": lease.spec.slug}
+    facts["attempt"] = lease.attempt
+    with bound_contextvars(**facts), continued("reproduction", lease.traceparent, **facts):
         _log.info("run_started")
         _to_its_end(context, lease)
     return True
@@ -72,6 +75,7 @@ def _measure(context: WorkerContext, lease: Lease) -> None:
 
 
 def _fail(context: WorkerContext, lease: Lease, error: DriverError) -> None:
+    failed(error.code)
     with context.database.unit_of_work() as session:
         state = give_up(session, lease, error, context.settings.queue)
     _log.warning("run_failed", code=error.code, state=state.value)

@@ -1,3 +1,4 @@
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,39 @@ def test_a_small_file_that_grows_is_stopped(tmp_path: Path, monkeypatch: pytest.
     contents = parquet([row | {"premise": "x" * 1_000_000} for row in _GOOD])
     assert len(contents) < 100_000
     assert _refused(tmp_path, "x.parquet", contents, size=3) == "dataset_too_large"
+
+
+def test_a_kilobyte_that_refers_to_gigabytes_is_stopped(tmp_path: Path) -> None:
+    # 9,000 references to one text of a megabyte; without the count they became 9 GB of Python strings.
+    kinds = {"premise": pa.DictionaryArray.from_arrays(pa.array([0] * 9000, pa.int32()), pa.array(["x" * 1_000_000]))}
+    numbers = {name: pa.array(range(9000)) for name in ("idx", "label")}
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(kinds | numbers), sink, compression="zstd")
+    contents = sink.getvalue().to_pybytes()
+    assert len(contents) < 200_000
+    before = peak_bytes()
+    assert _refused(tmp_path, "x.parquet", contents, size=9000, text_pair_column=None) == "dataset_too_large"
+    assert peak_bytes() - before < 1 << 30
+
+
+def peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def test_a_file_that_says_itself_that_it_is_too_large_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "MAX_DECODED_BYTES", 1 << 20)
+    monkeypatch.setattr(tables, "_decoded_bytes", None)  # never comes to be called
+    contents = parquet([row | {"label": [0.0] * 400_000} for row in _GOOD])
+    assert len(contents) < 100_000
+    assert _refused(tmp_path, "x.parquet", contents, size=3) == "dataset_too_large"
+
+
+@pytest.mark.parametrize("cell", [{"a": 1}, [["x"]], ["x"], [{"a": 1}]])
+def test_columns_that_no_driver_reads_are_not_unpacked(tmp_path: Path, cell: object) -> None:
+    contents = parquet([row | {"premise": cell} for row in _GOOD])
+    assert _refused(tmp_path, "x.parquet", contents, size=3) == "dataset_invalid"
 
 
 def test_a_large_file_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,3 +69,17 @@ def test_a_header_without_bound_is_not_read(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(safetensors_header, "MAX_HEADER_BYTES", 10)
     with pytest.raises(ValueError, match="claims"):
         check_header(_write(tmp_path / "x", {"a": _entry([2], 0, 8)}, b"\0" * 8))
+
+
+TEN_GB = 10 * 2**30
+
+
+def test_claims_of_ten_gigabytes_are_refused_from_the_header_alone(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(TEN_GB.to_bytes(8, "little") + b"{}")
+    with pytest.raises(ValueError, match=f"claims {TEN_GB} bytes"):
+        check_header(path)
+    with pytest.raises(ValueError, match=f"need {TEN_GB} bytes"):
+        check_header(_write(path, {"a": _entry([TEN_GB], 0, TEN_GB, "U8")}, b"\0" * 8))
+    with pytest.raises(ValueError, match="size of its shape"):
+        check_header(_write(path, {"a": _entry([TEN_GB], 0, 8, "U8")}, b"\0" * 8))

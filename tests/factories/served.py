@@ -1,0 +1,67 @@
+"""A real `verdicts api` process on a port of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+_READY_S = 120.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where it runs, and where its log goes."""
+
+    port: int
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def serving(database_url: str, redis_url: str, folder: Path, **settings: str) -> Iterator[Served]:
+    """The service, ready; `settings` are environment variables. It is ended with the block."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VERDICTS_", "OTEL_"))}
+    kept |= {"VERDICTS_DATABASE_URL": database_url, "VERDICTS_REDIS_URL": redis_url, **settings}
+    for attempt in range(5):  # between asking for a free port and listening on it, somebody else may take it
+        served = _start(kept, folder / f"api-{attempt}.log")
+        try:
+            if _is_ready(served):
+                yield served
+                return
+        finally:
+            served.process.terminate()
+            served.process.wait(timeout=60)
+    raise AssertionError(served.log.read_text())
+
+
+def _start(environment: dict[str, str], log: Path) -> Served:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    argv = [sys.executable, "-m", "app.cli", "api", "--port", str(port)]
+    with log.open("wb") as out:
+        return Served(port, log, subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, env=environment))
+
+
+def _is_ready(served: Served) -> bool:
+    """Whether it answers; False where it ended, most likely because the port was taken."""
+    deadline = time.monotonic() + _READY_S
+    while served.process.poll() is None:
+        assert time.monotonic() < deadline, served.log.read_text()
+        try:
+            if httpx.get(f"{served.base}/readyz", timeout=5).status_code == httpx.codes.OK:
+                return True
+        except httpx.HTTPError:
+            time.sleep(0.05)
+    return False
