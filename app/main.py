@@ -22,7 +22,7 @@ from app.core.health import router as operations
 from app.core.journal import Journal
 from app.core.logging import configure_logging
 from app.core.metrics import router as metrics
-from app.core.queue import Doorbell, make_celery
+from app.core.queue import REQUEST_PATIENCE_S, Doorbell, make_celery
 from app.core.requests import Bound, Ids, Requests
 from app.core.settings import Settings
 from app.core.telemetry import start_telemetry, stop_telemetry
@@ -95,8 +95,10 @@ def create_app(settings: Settings | None = None) -> Service:
         redirect_slashes=False,  # the redirect would be made of the Host header, whatever that says
     )
     app.state.settings = settings
-    app.state.database = Database(settings.database_url, pool_size=settings.database_pool)
-    app.state.doorbell = Doorbell(make_celery(settings.redis_url))
+    app.state.database = Database(
+        settings.database_url, pool_size=settings.database_pool, idle_s=settings.database_idle_s
+    )
+    app.state.doorbell = Doorbell(make_celery(settings.redis_url, patience_s=REQUEST_PATIENCE_S))
     app.state.serving = Serving(settings, app.state.database)
     app.state.registry = CollectorRegistry()
     # The API sweeps too, so that runs expire and bells ring again while no worker is up.

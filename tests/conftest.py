@@ -18,14 +18,14 @@ from tests.factories.databases import made_from, url_of
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
     """An empty folder with a short path, in memory where that is possible."""
-    with TemporaryDirectory(prefix="verdicts-test-", dir=_in_memory()) as folder:
+    with TemporaryDirectory(prefix="verdicts-test-", dir=in_memory()) as folder:
         yield Path(folder)
 
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[ServerUrls]:
     """VERDICTS_TEST_DATABASE_URL takes the place of the embedded Postgres; its role needs CREATEDB."""
-    with TemporaryDirectory(prefix="verdicts-test-", dir=_in_memory()) as folder:
+    with TemporaryDirectory(prefix="verdicts-test-", dir=in_memory()) as folder:
         given = os.environ.get("VERDICTS_TEST_DATABASE_URL")
         with EmbeddedServers(Path(folder), durable=False, database_url=given) as urls:
             yield urls
@@ -76,7 +76,7 @@ def redis_url(servers: ServerUrls) -> str:
     return servers.redis_url
 
 
-def _in_memory() -> str | None:
+def in_memory() -> str | None:
     """A folder in memory that is large enough (a container's default is 64 MiB); else the usual one for such files."""
     memory = Path("/dev/shm")  # noqa: S108 TemporaryDirectory makes an unpredictable name in it
     return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 2 * 2**30 else None

@@ -37,10 +37,8 @@ def _start(**_: object) -> None:
         raise SystemExit(message)
     # Read when torch is loaded. Threads that spin while they wait took 1.7 times the CPU on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    import workers.evaluation.model_source  # noqa: F401, PLC0415  # torch now, so that the first run starts at once
-
     start_telemetry("paper-verdicts-worker")
-    database = Database(SETTINGS.database_url, pool_size=2)
+    database = Database(SETTINGS.database_url, pool_size=2, idle_s=SETTINGS.database_idle_s)
     context = WorkerContext(SETTINGS, database, Doorbell(celery))
     sign_of_life(SETTINGS)
     sweeper = Sweeper(database, context.doorbell, SETTINGS.queue, partial(sign_of_life, SETTINGS))
@@ -50,9 +48,9 @@ def _start(**_: object) -> None:
 
 @worker_shutting_down.connect
 def _stop_soon(**_: object) -> None:
-    """Asked to stop: the run at hand is handed back after its present batch, its predictions kept."""
+    """Asked to stop: the run at hand ends soon, or is handed back after its present batch, its predictions kept."""
     if "context" in _open:
-        _open["context"].stopping.set()
+        _open["context"].ask_to_stop()
 
 
 @worker_shutdown.connect

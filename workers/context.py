@@ -4,13 +4,15 @@ import os
 import socket
 import threading
 from dataclasses import dataclass, field
+from math import inf
+from time import monotonic
 
 from app.core.db import Database
 from app.core.queue import Doorbell
 from app.core.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WorkerContext:
     """One worker process on one device."""
 
@@ -18,6 +20,16 @@ class WorkerContext:
     database: Database
     doorbell: Doorbell
     stopping: threading.Event = field(default_factory=threading.Event)
+    _stop_by: float = inf
+
+    def ask_to_stop(self) -> None:
+        """Have the run at hand end soon, or be handed back. May be called by a signal's handler."""
+        self._stop_by = min(self._stop_by, monotonic() + self.settings.queue.shutdown_s)
+        self.stopping.set()
+
+    def seconds_to_stop(self) -> float:
+        """How long the run at hand may still take: for ever, until this worker is asked to stop."""
+        return max(0.0, self._stop_by - monotonic())
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from app.cli.failures import NO_VERDICT, CommandError
 from app.cli.service import session_of
 from app.cli.show import console
 from app.core.db import Database
-from app.core.queue import Doorbell, make_celery
+from app.core.queue import REQUEST_PATIENCE_S, Doorbell, make_celery
 from app.core.settings import Settings
 from app.models import ReproductionState
 from app.papers.ids import PaperRef
@@ -24,7 +24,7 @@ _POLL_S = 0.2
 
 def request(settings: Settings, ref: PaperRef, post: ReproductionPost) -> tuple[ReproductionRead, bool]:
     """Queue a run, or join the same one in flight; returns it and whether it is new."""
-    doorbell = Doorbell(make_celery(settings.redis_url or ""))
+    doorbell = Doorbell(make_celery(settings.redis_url or "", patience_s=REQUEST_PATIENCE_S))
     try:
         with session_of(settings) as session:
             run_id, new = request_reproduction(session, ref, post, settings.queue, doorbell)

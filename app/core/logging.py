@@ -2,8 +2,14 @@
 
 import logging
 import sys
+from typing import cast
 
 import structlog
+
+
+def bound_request_id() -> str | None:
+    """The id of the request that is being answered; None outside of any."""
+    return cast("str | None", structlog.contextvars.get_contextvars().get("request_id"))
 
 
 def configure_logging(level: str = "INFO") -> None:

@@ -1,17 +1,21 @@
 """The producer's side of Celery: rings the doorbell of the workers, by task name."""
 
-from typing import Final
+from typing import Any, Final, cast
 
 import structlog
 from celery import Celery
 
 REPRODUCE: Final = "verdicts.reproduce"
 QUEUE: Final = "reproductions"
+REQUEST_PATIENCE_S: Final = 1
+"""A request is answered although the broker hangs, and no later than this: the sweep rings again."""
 _log = structlog.get_logger(__name__)
 
 
-def make_celery(redis_url: str) -> Celery:
+def make_celery(redis_url: str, *, patience_s: float = 5) -> Celery:
     """A Celery application on this broker, with the settings that both sides share.
+
+    `patience_s` is how long it waits for an answer of a broker that hangs: a worker longer than a request.
 
     The reasons stand in docs/decisions/0003: no result backend, short time-outs, no publish retry; the guarantee comes
     from Postgres and a message is a hint.
@@ -29,7 +33,7 @@ def make_celery(redis_url: str) -> Celery:
         broker_connection_max_retries=None,
         broker_transport_options={
             "visibility_timeout": 24 * 3600,
-            "socket_timeout": 5,
+            "socket_timeout": patience_s,
             "socket_connect_timeout": 1,
             "health_check_interval": 10,
             "max_retries": 0,
@@ -58,6 +62,15 @@ class Doorbell:
             _log.warning("doorbell_failed", reproduction_id=reproduction_id, error=type(error).__name__)
             return False
         return True
+
+    def unheard(self) -> int:
+        """How many messages no worker has taken yet; 0 where the broker does not answer."""
+        try:
+            with cast("Any", self._celery.pool).acquire(block=True) as connection:
+                return int(connection.default_channel.client.llen(QUEUE))
+        except Exception as error:  # noqa: BLE001  # as above
+            _log.warning("doorbell_failed", error=type(error).__name__)
+            return 0
 
     def close(self) -> None:
         """Close the connections to the broker."""

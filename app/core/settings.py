@@ -19,6 +19,10 @@ class QueueSettings(BaseModel):
     ring_again_s: Annotated[float, Field(gt=0)] = 10.0
     sweep_s: Annotated[float, Field(gt=0)] = 2.0
     deadline_s: Annotated[float, Field(gt=0)] = 7 * 24 * 3600.0
+    stall_s: Annotated[float, Field(gt=0)] = 900.0
+    """A worker whose run shows no sign of life for so long ends itself: a supervisor starts another."""
+    shutdown_s: Annotated[float, Field(ge=0)] = 10.0
+    """A worker that is asked to stop finishes a run that takes no longer than this, and hands back any other."""
 
 
 class LimitSettings(BaseModel):
@@ -70,6 +74,8 @@ class Settings(BaseSettings):
     device: str = "auto"
     log_level: str = "INFO"
     database_pool: Annotated[int, Field(ge=1)] = 10
+    database_idle_s: Annotated[float, Field(gt=0)] = 30.0
+    """A transaction in which its process does nothing for so many seconds is ended by the database."""
     queue: QueueSettings = QueueSettings()
     limits: LimitSettings = LimitSettings()
     arxiv: ArxivSettings = ArxivSettings()

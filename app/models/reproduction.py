@@ -53,7 +53,7 @@ class Reproduction(Base):
         Index("ix_reproductions_state", "state", "id"),
         Index("ix_reproductions_kind", "kind", "id"),
         CheckConstraint("priority BETWEEN 0 AND 9", name="priority"),
-        CheckConstraint("attempt >= 0 AND fence >= attempt", name="attempt"),
+        CheckConstraint("attempt BETWEEN 0 AND max_attempts AND fence >= attempt", name="attempt"),
         CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease"),
         CheckConstraint("(state NOT IN ('queued', 'running')) = (finished_at IS NOT NULL)", name="finished"),
         CheckConstraint("state <> 'failed' OR error IS NOT NULL", name="failed_says_why"),
@@ -82,6 +82,8 @@ class Reproduction(Base):
     traceparent: Mapped[str | None]
     """Of the request that asked for it, where requests are traced: the run carries on that trace."""
     requested_at: Mapped[Moment]
+    request_id: Mapped[str | None]
+    """Of the request that asked for it, so that the lines of API and workers about the run can be brought together."""
     deadline_at: Mapped[Moment]
     """A run that has not started by then expires."""
     not_before: Mapped[Moment]

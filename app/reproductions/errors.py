@@ -49,5 +49,9 @@ class IdempotencyKeyError(AppError):
     title = "The idempotency key belongs to another request"
 
 
+class CancelRequestedError(Exception):
+    """The run's cancellation is asked for: it ends without a verdict."""
+
+
 class LeaseLostError(Exception):
     """The run is no longer this worker's: its lease ran out, or somebody ended the run. Its writes are refused."""

@@ -18,7 +18,7 @@ from app.core.settings import QueueSettings
 from app.models import Prediction, Reproduction, ReproductionState
 from app.protocol.driver import DriverSpec
 from app.protocol.errors import DriverError
-from app.reproductions.errors import LeaseLostError
+from app.reproductions.errors import CancelRequestedError, LeaseLostError
 
 RUNNING, QUEUED = ReproductionState.running, ReproductionState.queued
 RING_SOON: Final = text("to_timestamp(0)")
@@ -39,6 +39,7 @@ class Lease:
     fence: int
     attempt: int
     spec: DriverSpec
+    request_id: str | None = None
     traceparent: str | None = None
 
 
@@ -59,7 +60,7 @@ def take_run(session: Session, worker: str, queue: QueueSettings) -> Lease | Non
     """
     while (row := _take_first(session, worker, queue)) is not None:
         try:
-            return Lease(row[0], row[1], row[2], row[3], DriverSpec.model_validate(row[4]), row[5])
+            return Lease(row[0], row[1], row[2], row[3], DriverSpec.model_validate(row[4]), row[5], row[6])
         except ValidationError:
             failed = {**ended(ReproductionState.failed), "error": error_document(_UNREADABLE)}
             session.execute(update(Reproduction).where(Reproduction.id == row[0]).values(failed))
@@ -68,7 +69,7 @@ def take_run(session: Session, worker: str, queue: QueueSettings) -> Lease | Non
 
 def _take_first(
     session: Session, worker: str, queue: QueueSettings
-) -> Row[UUID, UUID, int, int, dict[str, Any], str | None] | None:
+) -> Row[UUID, UUID, int, int, dict[str, Any], str | None, str | None] | None:
     waiting = (
         select(Reproduction.id)
         .where(
@@ -103,6 +104,7 @@ def _take_first(
             Reproduction.fence,
             Reproduction.attempt,
             Reproduction.spec,
+            Reproduction.request_id,
             Reproduction.traceparent,
         )
         .execution_options(synchronize_session=False)
@@ -131,7 +133,8 @@ def heartbeat(
     )
     if predictions:
         rows = [{"evidence_id": lease.evidence_id, **one} for one in predictions]
-        session.execute(insert(Prediction).on_conflict_do_nothing(), rows)
+        # RETURNING has SQLAlchemy send a thousand rows a statement, and not a statement a row.
+        session.execute(insert(Prediction).on_conflict_do_nothing().returning(Prediction.row), rows)
     return cancelled
 
 
@@ -148,9 +151,11 @@ def stored_rows(session: Session, lease: Lease) -> tuple[set[int], int]:
 def succeed(session: Session, lease: Lease) -> None:
     """Mark the run as succeeded; its verdict has to be inserted in the same transaction.
 
-    What an earlier attempt failed of is forgotten: the run did not fail.
+    What an earlier attempt failed of is forgotten: the run did not fail. Raises CancelRequestedError where somebody was
+    told that the run is being cancelled, and LeaseLostError.
     """
-    _guarded(session, lease, {**ended(ReproductionState.succeeded), "error": None})
+    if _guarded(session, lease, {**ended(ReproductionState.succeeded), "error": None}):
+        raise CancelRequestedError(str(lease.reproduction_id))
 
 
 def confirm_cancel(session: Session, lease: Lease) -> None:

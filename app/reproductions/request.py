@@ -7,12 +7,14 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.claims.queries import find_claim_of
 from app.core.db import after_commit
+from app.core.logging import bound_request_id
 from app.core.queue import Doorbell
 from app.core.settings import QueueSettings
 from app.core.telemetry import traceparent
@@ -28,6 +30,7 @@ from app.protocol.slices import SliceKind, SliceSpec
 from app.reproductions.errors import PaperWithdrawnError, SliceError
 from app.reproductions.schemas import ReproductionPost
 
+_log = structlog.get_logger(__name__)
 _IN_FLIGHT = text("state IN ('queued', 'running') AND NOT forced AND cancel_requested_at IS NULL")
 
 
@@ -55,6 +58,7 @@ def request_reproduction(
     while True:
         made = _insert(session, subject, spec, digest, post, queue)
         if made is not None:
+            after_commit(session, partial(_log.info, "run_queued", reproduction_id=str(made), driver=spec.slug))
             after_commit(session, partial(doorbell.ring, str(made)))
             return made, True
         same = _in_flight(session, subject, digest, post)
@@ -119,6 +123,7 @@ def _insert(
         "priority": post.priority,
         "traceparent": traceparent(),
         "max_attempts": queue.max_attempts,
+        "request_id": bound_request_id(),
         "evidence_id": evidence_id,
         # The database's clock alone decides about leases and deadlines, so that hosts may disagree about the time.
         **dict.fromkeys(("requested_at", "not_before", "rung_at"), func.now()),

@@ -21,7 +21,8 @@ _RINGS: Final = 100
 
 _LOST: Final = DriverError(
     "worker_lost",
-    "The worker was lost in every attempt, most likely killed for memory. Ask for a new run.",
+    "In every attempt the worker was lost, most likely killed for memory, or could not reach the database for as long "
+    "as its lease. Ask for a new run.",
     retryable=True,
 )
 
@@ -57,7 +58,9 @@ def sweep(session: Session, queue: QueueSettings, doorbell: Doorbell) -> SweepRe
 
 
 def _set(session: Session, which: ColumnElement[bool], values: dict[str, Any]) -> int:
-    statement = update(Reproduction).where(which).values(**values).returning(Reproduction.id)
+    # A row that somebody holds is left to the next sweep: one process that hangs must not hold up all the others' runs.
+    free = select(Reproduction.id).where(which).with_for_update(skip_locked=True)
+    statement = update(Reproduction).where(Reproduction.id.in_(free)).values(**values).returning(Reproduction.id)
     return len(session.execute(statement.execution_options(synchronize_session=False)).all())
 
 
@@ -81,6 +84,7 @@ def _ring_again(session: Session, queue: QueueSettings, doorbell: Doorbell) -> i
 
 
 def _ring_all(doorbell: Doorbell, ids: list[str]) -> None:
-    for one in ids:
+    # While the workers are busy bells pile up unheard; more of them would fill the broker and hurry nobody.
+    for one in ids[doorbell.unheard() :]:
         if not doorbell.ring(one):
             return  # the broker is away: these runs are rung for again after `ring_again_s`

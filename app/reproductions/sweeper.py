@@ -44,11 +44,11 @@ class Sweeper:
 
     def _run(self) -> None:
         while not self._stop.wait(self._queue.sweep_s):
-            self._on_tick()
             try:
+                self._on_tick()
                 with self._database.unit_of_work() as session:
                     result = sweep(session, self._queue, self._doorbell)
-            except Exception as error:  # noqa: BLE001  # the database may be away for a while; the sweep goes on after
+            except Exception as error:  # noqa: BLE001  # the database may be away, a disk be full; the sweep goes on after
                 _log.warning("sweep_failed", error=type(error).__name__)
                 continue
             if result is not None and result != SweepResult():

@@ -21,8 +21,8 @@ def conclude_run(session: Session, lease: Lease, facts: dict[str, Any]) -> Verdi
 
     `facts` are what the evaluation states of itself: fingerprints, versions, device, label counts of the split. The
     counts are taken from the predictions as they are stored, never from the worker's own sums.
-    Raises LeaseLostError where the run is no longer this attempt's, DriverError where its predictions cannot become a
-    verdict.
+    Raises LeaseLostError where the run is no longer this attempt's, CancelRequestedError where it is being cancelled,
+    DriverError where its predictions cannot become a verdict.
     """
     run = session.get_one(Reproduction, lease.reproduction_id)
     paper = lock_paper(session, run.paper_id)

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.core.clock import now
+from app.core.db import database_now
 from app.models import Paper, Verdict, VerdictKind, VerdictOrigin
 from app.models.base import new_id
 from app.papers.document import write_document
@@ -46,19 +46,21 @@ def issue(session: Session, paper: Paper, new: NewVerdict) -> Verdict:
     The paper's row has to be locked (`find_paper(lock=True)` or `lock_paper`): that puts concurrent issues for one
     paper in a row, each seeing the one before. The database refuses whatever would still break the chain.
     """
-    moment = new.computed_at or now()
+    # The database's clock, under the paper's lock: each verdict of a paper is later than the one before, whatever host
+    # it comes from.
+    moment = database_now(session)
     verdict_id = new.id or new_id()
     before = current_verdict(session, new.claim_id, new.kind)
     if before is not None:
         before.is_current = False
         before.superseded_by_id = verdict_id
-        before.superseded_at = now()
+        before.superseded_at = moment
         session.flush()
     values = {name: getattr(new, name) for name in NewVerdict.__slots__ if name not in {"id", "computed_at"}}
     verdict = Verdict(
         **values,
         id=verdict_id,
-        computed_at=moment,
+        computed_at=new.computed_at or moment,
         paper_id=paper.id,
         sequence=before.sequence + 1 if before else 1,
         is_current=True,

@@ -7,9 +7,11 @@ import re
 import pytest
 from fastapi import FastAPI
 
-from app.core.settings import Settings
+from app.core.db import Database
+from app.core.settings import QueueSettings, Settings
 from app.main import create_app
-from tests.api.helpers import NOBODY, PAPER, Api, Json, ok
+from app.reproductions.lease import take_run
+from tests.api.helpers import DRIVER, NOBODY, PAPER, Api, Json, ok
 
 ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]+")
 
@@ -133,3 +135,13 @@ def test_pages_of_other_origins_may_read_and_send_no_key(client: Api) -> None:
     assert preflight("GET", "authorization") == 400
     assert preflight("DELETE", "content-type") == 400
     assert preflight("POST", "idempotency-key") == 400
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_the_id_travels_with_the_run_to_its_worker(client: Api, database: Database) -> None:
+    path, headers = f"/v1/papers/{PAPER}/reproductions", {"X-Request-Id": "theirs"}
+    run_id = ok(client.post(path, json={"driver": DRIVER}, headers=headers), 202)["id"]
+    with database.unit_of_work() as session:
+        lease = take_run(session, "worker", QueueSettings())
+    assert lease is not None
+    assert (str(lease.reproduction_id), lease.request_id) == (run_id, "theirs")

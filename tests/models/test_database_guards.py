@@ -548,7 +548,8 @@ def test_an_allowed_transition_is_accepted(
     before: ReproductionState, after: ReproductionState, sql_session: Connection, world: World
 ) -> None:
     with sql_session.transaction(force_rollback=True):
-        assert update(sql_session, "reproductions", world.runs[before], _columns_of(after)) == 1
+        taken = {"fence": 1} if (before, after) == (Q, R) else {}
+        assert update(sql_session, "reproductions", world.runs[before], {**_columns_of(after), **taken}) == 1
 
 
 @pytest.mark.parametrize(("before", "after"), FORBIDDEN)
@@ -610,6 +611,25 @@ def test_what_a_run_was_asked_for_never_changes(
         update(sql_session, "reproductions", world.runs[state], {column: values[column]})
 
 
+def test_each_attempt_has_a_fence_of_its_own(sql_session: Connection, world: World) -> None:
+    with refused(sql_session, CHECK, "each attempt has a fence of its own"):
+        update(sql_session, "reproductions", world.runs[Q], {**_columns_of(R), "worker": "first"})
+    with refused(sql_session, CHECK, "each attempt has a fence of its own"):
+        update(sql_session, "reproductions", world.runs[R], {"worker": "another"})
+
+
+@pytest.mark.parametrize("state", [state for state in STATES if state not in {R, S}])
+def test_a_run_that_is_not_running_gains_no_predictions(
+    state: ReproductionState, sql_session: Connection, world: World
+) -> None:
+    with refused(sql_session, CHECK, "predictions are stored while their run is running"):
+        sql_session.execute(
+            "INSERT INTO predictions (evidence_id, row, item_id, gold, predicted) "
+            "SELECT evidence_id, 11, '11', 0, 0 FROM reproductions WHERE id = %s",
+            [world.runs[state]],
+        )
+
+
 def test_the_fence_never_falls(sql_session: Connection, world: World) -> None:
     with refused(sql_session, CHECK, "the fence never falls"):
         update(sql_session, "reproductions", world.runs[R], {"fence": 0, "attempt": 0})
@@ -624,6 +644,7 @@ BAD_RUNS: dict[str, tuple[ReproductionState, Row, str]] = {
     "priority 10": (Q, {"priority": 10}, "ck_reproductions_priority"),
     "priority -1": (Q, {"priority": -1}, "ck_reproductions_priority"),
     "more attempts than fences": (R, {"attempt": 2}, "ck_reproductions_attempt"),
+    "more attempts than allowed": (R, {"attempt": 4, "fence": 4}, "ck_reproductions_attempt"),
     "attempts below 0": (R, {"attempt": -1}, "ck_reproductions_attempt"),
     "more right than done": (R, {"progress_done": 1, "progress_correct": 2}, "ck_reproductions_progress"),
     "less than nothing right": (R, {"progress_correct": -1}, "ck_reproductions_progress"),

@@ -4,17 +4,19 @@ from collections.abc import Callable, Iterator
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import func, select
 
 from app.core.db import Database
-from app.models import ReproductionState
+from app.models import ReproductionState, Verdict
 from app.protocol.errors import DriverError
 from app.reproductions.cancel import cancel_reproduction
-from app.reproductions.errors import ReproductionDoneError, ReproductionNotFoundError
+from app.reproductions.errors import CancelRequestedError, ReproductionDoneError, ReproductionNotFoundError
 from app.reproductions.lease import Lease, confirm_cancel, give_up
 from app.reproductions.sweep import sweep
+from app.verdicts.conclude import conclude_run
 from tests.factories.databases import opened
 from tests.factories.drivers import Subject, make_subject
-from tests.factories.runs import QUEUE, Bell, ask, beat, let_pass, predictions, read_run, take, try_take
+from tests.factories.runs import QUEUE, Bell, ask, beat, facts, let_pass, predictions, read_run, take, try_take
 from tests.factories.threads import together
 from tests.factories.verdicts import conclude_without_rule
 
@@ -136,3 +138,48 @@ def test_taking_and_cancelling_at_once_leaves_no_run_in_the_air(database: Databa
             assert beat(database, leases[run_id]) is True
         else:
             assert (run.state, run.attempt) == ("cancelled", 0)
+
+
+def test_a_cancellation_that_was_acknowledged_leaves_no_room_for_a_verdict(
+    database: Database, subject: Subject
+) -> None:
+    run_id = ask(database, subject)
+    lease = take(database)
+    beat(database, lease, predictions())
+    _cancel(database, run_id)  # after the worker's last heartbeat, which has heard nothing of it
+    with pytest.raises(CancelRequestedError), database.unit_of_work() as session:
+        conclude_run(session, lease, facts())
+    assert read_run(database, run_id).state is ReproductionState.running
+    with database.unit_of_work() as session:
+        confirm_cancel(session, lease)
+    assert (read_run(database, run_id).state, _verdicts(database)) == ("cancelled", 0)
+
+
+def test_concluding_and_cancelling_at_once_gives_a_verdict_or_a_cancelled_run(
+    database: Database, subject: Subject
+) -> None:
+    runs = [ask(database, subject, force=True) for _ in range(10)]
+    leases = [take(database) for _ in runs]
+    for lease in leases:
+        beat(database, lease, predictions())
+
+    def work(number: int) -> str:
+        try:
+            if number % 2:
+                _cancel(database, leases[number // 2].reproduction_id)
+                return "cancelling"
+            with database.unit_of_work() as session:
+                conclude_run(session, leases[number // 2], facts())
+        except (CancelRequestedError, ReproductionDoneError) as error:
+            return type(error).__name__
+        return "concluded"
+
+    outcomes = together(2 * len(runs), work)
+    pairs = [tuple(outcomes[i : i + 2]) for i in range(0, len(outcomes), 2)]
+    assert set(pairs) <= {("concluded", "ReproductionDoneError"), ("CancelRequestedError", "cancelling")}
+    assert _verdicts(database) == sum(first == "concluded" for first, _ in pairs)
+
+
+def _verdicts(database: Database) -> int:
+    with database.unit_of_work() as session:
+        return session.scalar(select(func.count()).select_from(Verdict)) or 0

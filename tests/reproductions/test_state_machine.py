@@ -1,4 +1,4 @@
-"""The life of runs against a small model: whatever happens in whatever order, the rows are what the model says."""
+"""The life of runs and the chain of verdicts against a small model: whatever happens, the rows are what it says."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,21 +8,26 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 
 from app.core.db import Database
 from app.core.settings import QueueSettings
-from app.models import Paper, PaperDocument, Reproduction, ReproductionState, Verdict
+from app.models import Paper, PaperDocument, Reproduction, ReproductionState, Verdict, VerdictKind
 from app.papers.document import build_document
+from app.papers.find import find_paper, find_version
+from app.papers.schemas import PaperDocumentRead
 from app.protocol.errors import DriverError
 from app.reproductions.cancel import cancel_reproduction
-from app.reproductions.errors import LeaseLostError, ReproductionDoneError
+from app.reproductions.errors import CancelRequestedError, LeaseLostError, ReproductionDoneError
 from app.reproductions.lease import Lease, confirm_cancel, give_up, hand_back, stored_rows
 from app.reproductions.sweep import sweep
 from app.verdicts.conclude import conclude_run
+from app.verdicts.post import post_verdict
+from app.verdicts.schemas import VerdictPost
 from tests.factories.databases import opened
 from tests.factories.drivers import SIZE, Subject, make_subject
 from tests.factories.runs import Bell, ask, beat, facts, let_pass, predictions, try_take
+from tests.factories.verdicts import AXES
 
 QUEUE = QueueSettings(max_attempts=2, backoff_s=60, lease_s=60)
 State = ReproductionState
@@ -48,6 +53,7 @@ class Run:
     backing_off: bool = False
     overdue: bool = False
     error: str | None = None
+    verdict: UUID | None = None
     stored: set[int] = field(default_factory=set)
 
     @property
@@ -74,7 +80,9 @@ class LifeOfRuns(RuleBasedStateMachine):
         with database.unit_of_work() as session:  # what earlier examples left is none of this one's
             ended = "UPDATE reproductions SET state = 'cancelled', lease_until = NULL, finished_at = now()"
             session.execute(text(f"{ended} WHERE state IN ('queued', 'running')"))
-            self.verdicts = session.scalar(select(func.count()).select_from(Verdict)) or 0
+            # Verdicts stay for ever, those of earlier examples too: the chains go on from them.
+            found = session.execute(select(Verdict.kind, Verdict.id).order_by(Verdict.sequence)).all()
+        self.lines = {kind: [one for line, one in found if line == kind] for kind in VerdictKind}
 
     def in_flight(self) -> list[UUID]:
         return [run_id for run_id, run in self.model.items() if run.state in IN_FLIGHT]
@@ -180,12 +188,7 @@ class LifeOfRuns(RuleBasedStateMachine):
         run = self.model[lease.reproduction_id]
         if not self._beat(lease, set(range(run.size)) - run.stored):
             return
-        with self.database.unit_of_work() as session:
-            verdict = conclude_run(session, lease, facts(run.size))
-        assert (verdict.reproduction_id, verdict.kind) == (lease.reproduction_id, run.question[0])
-        assert verdict.score == 1.0
-        run.state, run.error = State.succeeded, None
-        self.verdicts += 1
+        assert self._conclude(lease, run.size) == ("cancelled" if run.cancelling else "concluded")
 
     @precondition(lambda self: self.leases)
     @rule(pick=PICKS)
@@ -194,21 +197,29 @@ class LifeOfRuns(RuleBasedStateMachine):
         run = self.model[lease.reproduction_id]
         if not run.belongs_to(lease):
             expected = "lost"
+        elif run.cancelling:
+            expected = "cancelled"
         else:
             expected = "concluded" if len(run.stored) == run.size else "predictions_incomplete"
         assert self._conclude(lease, run.size) == expected
-        if expected == "concluded":
-            run.state, run.error = State.succeeded, None
-            self.verdicts += 1
 
     def _conclude(self, lease: Lease, size: int) -> str:
+        """What came of it; the model keeps step."""
+        run = self.model[lease.reproduction_id]
         try:
             with self.database.unit_of_work() as session:
-                conclude_run(session, lease, facts(size))
+                verdict = conclude_run(session, lease, facts(size))
         except LeaseLostError:
             return "lost"
+        except CancelRequestedError:
+            return "cancelled"
         except DriverError as error:
             return error.code
+        assert (verdict.reproduction_id, verdict.kind) == (lease.reproduction_id, run.question[0])
+        assert verdict.score == 1.0
+        run.state, run.error = State.succeeded, None
+        run.verdict = verdict.id
+        self.lines[verdict.kind].append(verdict.id)
         return "concluded"
 
     @precondition(lambda self: self.leases)
@@ -252,6 +263,18 @@ class LifeOfRuns(RuleBasedStateMachine):
             with self.database.unit_of_work() as session:
                 confirm_cancel(session, lease)
             run.state = State.cancelled
+
+    # --- outside agents
+
+    @rule(kind=st.sampled_from(VerdictKind), correct=st.integers(0, 100))
+    def post_evidence(self, kind: VerdictKind, correct: int) -> None:
+        evidence = {"counts": [{"n": 100, "correct": correct, "total": 1000}]}
+        protocol = {**AXES, "data": "probability_slice"}
+        fields = {"kind": kind, "agent_version": "v1.0.0-outside", "protocol": protocol, "evidence": evidence}
+        with self.database.unit_of_work() as session:
+            paper = find_paper(session, self.subject.ref, lock=True)
+            post = VerdictPost.model_validate(fields)
+            self.lines[kind].append(post_verdict(session, paper, find_version(session, paper, None), post).id)
 
     # --- time and the sweep
 
@@ -303,11 +326,13 @@ class LifeOfRuns(RuleBasedStateMachine):
     @invariant()
     def the_rows_are_what_the_model_says(self) -> None:
         with self.database.unit_of_work() as session:
-            rows = session.scalars(select(Reproduction).where(Reproduction.id.in_(self.model))).all()
-            verdicts = session.scalar(select(func.count()).select_from(Verdict))
-        assert verdicts == self.verdicts
-        assert {row.id for row in rows} == set(self.model)
-        for row in rows:
+            rows = session.execute(
+                select(Reproduction, Verdict.id)
+                .outerjoin(Verdict, Verdict.reproduction_id == Reproduction.id)
+                .where(Reproduction.id.in_(self.model))
+            ).all()
+        assert {row.id for row, _ in rows} == set(self.model)
+        for row, verdict_id in rows:
             run = self.model[row.id]
             seen = (row.state, row.fence, row.attempt, row.cancel_requested_at is not None)
             assert seen == (run.state, run.fence, run.attempt, run.cancelling)
@@ -316,23 +341,37 @@ class LifeOfRuns(RuleBasedStateMachine):
                 run.state.done,
             )
             assert (row.error or {}).get("code") == run.error
+            assert verdict_id == run.verdict
+            assert (verdict_id is not None) == (run.state is State.succeeded)
+
+    @invariant()
+    def the_lines_of_verdicts_are_what_the_model_says(self) -> None:
+        """Each line is a chain in the order of issue, whose last is current; the document shows just that."""
+        with self.database.unit_of_work() as session:
+            verdicts = session.scalars(select(Verdict).order_by(Verdict.sequence)).all()
+            body = session.get_one(PaperDocument, self.subject.paper_id).body
+        shown = PaperDocumentRead.model_validate_json(body).verdicts
+        for kind, in_document in ((VerdictKind.POST, shown.post), (VerdictKind.PRE, shown.pre)):
+            ids = self.lines[kind]
+            line = [verdict for verdict in verdicts if verdict.kind == kind]
+            assert [verdict.id for verdict in line] == ids
+            assert [verdict.sequence for verdict in line] == list(range(1, len(ids) + 1))
+            assert [verdict.supersedes_id for verdict in line] == [None, *ids][: len(ids)]
+            assert [verdict.superseded_by_id for verdict in line] == [*ids[1:], None][: len(ids)]
+            assert [verdict.is_current for verdict in line] == [False] * (len(ids) - 1) + [True] * bool(ids)
+            moments = [verdict.computed_at for verdict in line]
+            assert moments == sorted(moments)
+            assert [verdict.superseded_at for verdict in line] == [*moments[1:], None][: len(ids)]
+            assert ([in_document.id] if in_document else []) == ids[-1:]
 
     def teardown(self) -> None:
-        """Each success has its verdict, each line is a chain whose last is current, the document shows just that."""
+        """The stored document is, byte for byte, the one that the rows make."""
         with self.database.unit_of_work() as session:
-            verdicts = session.scalars(select(Verdict).order_by(Verdict.kind, Verdict.sequence)).all()
             paper = session.get_one(Paper, self.subject.paper_id)
             stored = session.get_one(PaperDocument, paper.id).body
             built = build_document(session, paper)
         assert built is not None
         assert stored == built.model_dump_json().encode()
-        succeeded = {run_id for run_id, run in self.model.items() if run.state is State.succeeded}
-        assert succeeded <= {verdict.reproduction_id for verdict in verdicts}
-        for kind in ("PRE", "POST"):
-            line = [verdict for verdict in verdicts if verdict.kind == kind]
-            assert [verdict.sequence for verdict in line] == list(range(1, len(line) + 1))
-            assert [verdict.superseded_by_id for verdict in line] == [one.id for one in line[1:]] + [None] * bool(line)
-            assert [verdict.is_current for verdict in line] == [False] * (len(line) - 1) + [True] * bool(line)
 
 
 def _swept(run: Run) -> list[str]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from threading import Thread
+from errno import ENOSPC
 from uuid import UUID
 
 import pytest
@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import func, select, text, update
 
 from app.core.db import Database
+from app.core.queue import Doorbell, make_celery
 from app.core.settings import QueueSettings
 from app.models import Reproduction, ReproductionState
 from app.reproductions import sweep as sweeping
@@ -21,7 +22,6 @@ from app.reproductions.sweeper import Sweeper
 from tests.factories.databases import opened
 from tests.factories.drivers import Subject, make_subject
 from tests.factories.runs import QUEUE, Bell, ask, let_pass, read_run, take, try_take
-from tests.factories.threads import wait_until_blocked
 
 NOTHING = SweepResult()
 
@@ -193,15 +193,37 @@ def test_a_late_heartbeat_that_comes_first_keeps_its_run(database: Database, sub
     run_id = ask(database, subject)
     lease = take(database)
     let_pass(database, run_id, "lease_until")
-    results: list[SweepResult | None] = []
-    sweeper = Thread(target=lambda: results.append(_sweep(database)))
     with database.unit_of_work() as session:
         heartbeat(session, lease, Beat(stage="inference", done=0, total=12, correct=0), [], QUEUE)
-        sweeper.start()
-        wait_until_blocked(database)
-    sweeper.join()
-    assert results == [NOTHING]
+        assert _sweep(database) == NOTHING
+    assert _sweep(database) == NOTHING
     assert read_run(database, run_id).state is ReproductionState.running
+
+
+def test_a_run_whose_row_somebody_holds_does_not_hold_up_the_others(database: Database, subject: Subject) -> None:
+    held, free = ask(database, subject), ask(database, subject, force=True)
+    take(database)
+    take(database)
+    for run_id in (held, free):
+        let_pass(database, run_id, "lease_until")
+    with database.unit_of_work() as holder:  # a worker that hangs between its verdict and its commit, say
+        holder.execute(select(Reproduction).where(Reproduction.id == held).with_for_update())
+        assert _sweep(database) == SweepResult(requeued=1, rung=1)
+        assert read_run(database, free).state is ReproductionState.queued
+    assert _sweep(database) == SweepResult(requeued=1, rung=1)
+
+
+def test_bells_that_nobody_hears_do_not_pile_up(database: Database, subject: Subject, redis_url: str) -> None:
+    """All workers are busy: whoever rang again and again for each waiting run would fill the broker's memory."""
+    asked = [ask(database, subject, force=True) for _ in range(3)]
+    doorbell = Doorbell(make_celery(redis_url))
+    assert doorbell.ring(str(asked[0]))
+    for _ in range(4):
+        let_pass_all(database)
+        with database.unit_of_work() as session:
+            assert sweep(session, QUEUE, doorbell) == SweepResult(rung=3)
+        assert doorbell.unheard() == 3
+    doorbell.close()
 
 
 # --- the thread that sweeps
@@ -246,6 +268,21 @@ def test_the_sweeper_lives_through_errors_of_the_database(database: Database, su
         let_pass(database, run_id, "deadline_at")
         _wait_for(database, run_id, "expired")
     assert {log["error"] for log in logs if log["event"] == "sweep_failed"} == {"ProgrammingError"}
+
+
+def test_the_sweeper_lives_through_a_full_disk(database: Database, subject: Subject) -> None:
+    run_id = ask(database, subject)
+    let_pass(database, run_id, "deadline_at")
+    ticks: list[int] = []
+
+    def tick() -> None:
+        ticks.append(len(ticks))
+        if len(ticks) < 3:
+            raise OSError(ENOSPC, "No space left on device")
+
+    with Sweeper(database, Bell(), FAST, tick):
+        _wait_for(database, run_id, "expired")
+    assert len(ticks) >= 3
 
 
 def test_the_sweeper_stops_at_once(database: Database) -> None:

@@ -19,6 +19,10 @@ Columns = dict[str, list[object]]
 Filters = Mapping[str, str | int]
 
 
+class _TooLargeError(Exception):
+    """More than MAX_DECODED_BYTES."""
+
+
 def read_columns(contents: bytes, name: str, wanted: Sequence[str], *, filters: Filters, what: str) -> Columns:
     """The wanted columns, in row order, of the rows whose cells equal every filter (compared as text).
 
@@ -32,7 +36,9 @@ def read_columns(contents: bytes, name: str, wanted: Sequence[str], *, filters: 
         raise DriverError(code=f"{what}_invalid", message=f"{name} does not end in .parquet, .jsonl or .tsv.")
     try:
         return {column: cells for column, cells in reader(contents, needed, filters).items() if column in wanted}
-    except MemoryError as error:
+    except MemoryError:  # this worker's, of whatever library: it says nothing about the file
+        raise
+    except _TooLargeError as error:
         raise DriverError(
             code=f"{what}_too_large", message=f"{name} is larger in memory than the {MAX_DECODED_BYTES} bytes allowed."
         ) from error
@@ -54,7 +60,7 @@ def _parquet(contents: bytes, needed: list[str], filters: Filters) -> Columns:
         # Counted while it is read: the footer's own figures are only what the file claims.
         decoded += sum(map(_decoded_bytes, batch.columns))
         if decoded > MAX_DECODED_BYTES:
-            raise MemoryError
+            raise _TooLargeError
         parts.append(batch)
     table = pa.Table.from_batches(parts, schema=None if parts else pa.schema([(name, pa.null()) for name in needed]))
     for column, value in filters.items():

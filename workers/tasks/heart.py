@@ -1,7 +1,9 @@
 """The heartbeat of a run: a thread that renews the lease and stores what has been predicted meanwhile."""
 
+import os
 import threading
 from collections.abc import Sequence
+from contextvars import copy_context
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Self
@@ -9,19 +11,18 @@ from typing import Any, Final, Self
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.reproductions.errors import LeaseLostError
+from app.protocol.driver import ReleasedPredictions
+from app.reproductions.errors import CancelRequestedError, LeaseLostError
 from app.reproductions.lease import Beat, Lease, heartbeat
 from workers.context import WorkerContext
 from workers.evaluation.types import PredictionBatch
+from workers.tasks.pace import Pace
+from workers.tasks.patience import insist
 
 _log = structlog.get_logger(__name__)
 
-STALL_S: Final = 900.0
-"""A run that shows no sign of life for so long is not kept alive by its heart any more: another worker takes it."""
-
-
-class CancelledError(Exception):
-    """Somebody cancelled the run."""
+STALLED: Final = 75
+"""Exit status of a worker that ended itself because its run stood still: EX_TEMPFAIL."""
 
 
 class StoppingError(Exception):
@@ -37,12 +38,13 @@ class Heart:
         self._writing = threading.Lock()
         self._pending: list[PredictionBatch] = []
         self._done, self._correct = stored, correct
-        self._total: int | None = None
         self._stage = "starting"
         self._alive = monotonic()
+        self._pace = Pace(stored, quick=isinstance(lease.spec.model, ReleasedPredictions))
         self._over: Exception | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        # The ids that are bound here belong in the thread's lines, too.
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="heart", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -63,32 +65,33 @@ class Heart:
     def expect(self, total: int) -> None:
         """The run has so many examples."""
         with self._lock:
-            self._total = total
+            self._pace.expect(total)
 
     def add(self, batch: PredictionBatch) -> None:
         """Hand over a batch; it is stored with the next beat. Raises what ends the run, within one batch."""
         with self._lock:
             self._pending.append(batch)
             self._alive = monotonic()
+            self._pace.add(len(batch))
         self.check()
 
     def check(self) -> None:
-        """Raise CancelledError, LeaseLostError or StoppingError where the run has to end here."""
+        """Raise CancelRequestedError, LeaseLostError or StoppingError where the run has to end here."""
         if self._over is not None:
             raise self._over
-        if self._context.stopping.is_set():
+        if self._context.stopping.is_set() and self._pace.left_s() > self._context.seconds_to_stop():
             raise StoppingError
 
     def flush(self) -> None:
-        """Store everything handed over so far."""
-        self.beat()
+        """Store everything handed over so far, also where the database is away for a while."""
+        insist(self._context, self.beat)
         self.check()
 
     def beat(self) -> None:
         """One heartbeat, with the predictions that wait."""
         with self._writing:
             with self._lock:
-                batches, stage, total = list(self._pending), self._stage, self._total
+                batches, stage, total = list(self._pending), self._stage, self._pace.total
             done = self._done + sum(len(batch) for batch in batches)
             correct = self._correct + sum(int((batch.gold == batch.predicted).sum()) for batch in batches)
             beat = Beat(stage=stage, done=done, total=total, correct=correct)
@@ -98,13 +101,15 @@ class Heart:
                 del self._pending[: len(batches)]
                 self._done, self._correct = done, correct
                 if cancel and self._over is None:
-                    self._over = CancelledError()
+                    self._over = CancelRequestedError()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._context.settings.queue.heartbeat_s):
-            if monotonic() - self._alive > STALL_S:
-                _log.error("run_stalled", reproduction_id=str(self._lease.reproduction_id), stage=self._stage)
-                return
+        queue = self._context.settings.queue
+        while not self._stop.wait(queue.heartbeat_s):
+            if monotonic() - self._alive > queue.stall_s:
+                # Nothing can be done about a thread that hangs. The lease runs out, and this process is started anew.
+                _log.error("run_stalled", stage=self._stage)
+                os._exit(STALLED)
             try:
                 self.beat()
             except LeaseLostError as error:

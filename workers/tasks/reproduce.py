@@ -1,33 +1,58 @@
 """Reproduce: take the first run that waits, evaluate its driver, and have its verdict issued."""
 
+from typing import Final
+
 import structlog
+from sqlalchemy.exc import OperationalError
 from structlog.contextvars import bound_contextvars
 
 from app.core.telemetry import continued, failed
 from app.protocol.errors import DriverError
-from app.reproductions.errors import LeaseLostError
+from app.reproductions.errors import CancelRequestedError, LeaseLostError
 from app.reproductions.lease import Lease, confirm_cancel, give_up, hand_back, stored_rows, take_run
 from app.verdicts.conclude import conclude_run
 from workers.context import WorkerContext
 from workers.evaluation.run import open_run
-from workers.tasks.heart import CancelledError, Heart, StoppingError
+from workers.tasks.heart import Heart, StoppingError
+from workers.tasks.patience import settle
 
 _log = structlog.get_logger(__name__)
+
+_BROKEN: Final = DriverError(
+    "internal_error",
+    "The worker ran into an error of its own; the operator finds it in the log by the id of this run.",
+    retryable=True,
+)
+_NO_MEMORY: Final = DriverError(
+    "out_of_memory", "The run does not fit in this worker's memory. Ask for a smaller slice.", retryable=True
+)
+_NOT_STORED: Final = DriverError(
+    "results_not_stored",
+    "The database did not take what the worker measured: it was away for too long, or its disk is full. "
+    "Ask for a new run once it is well.",
+    retryable=True,
+)
 
 
 def reproduce_next(context: WorkerContext) -> bool:
     """Run what waits first, to its end; False where nothing waits."""
     if context.stopping.is_set():
         return False
-    with context.database.unit_of_work() as session:
-        lease = take_run(session, context.name, context.settings.queue)
+    lease = settle(context, lambda session: take_run(session, context.name, context.settings.queue))
     if lease is None:
         return False
     facts: dict[str, str | int] = {"reproduction_id": str(lease.reproduction_id), "driver": lease.spec.slug}
     facts["attempt"] = lease.attempt
-    with bound_contextvars(**facts), continued("reproduction", lease.traceparent, **facts):
+    traced = continued("reproduction", lease.traceparent, **facts)
+    with bound_contextvars(request_id=lease.request_id, **facts), traced:
         _log.info("run_started")
-        _to_its_end(context, lease)
+        try:
+            _to_its_end(context, lease)
+        except LeaseLostError:
+            _log.warning("lease_lost")
+        except OperationalError as error:
+            # The lease runs out by itself, and another attempt goes on from what is stored.
+            _log.error("run_left", error=type(error.orig).__name__)  # a line, not a page, each time
     return True
 
 
@@ -36,26 +61,28 @@ def _to_its_end(context: WorkerContext, lease: Lease) -> None:
     try:
         _measure(context, lease)
     except LeaseLostError:
-        _log.warning("lease_lost")
-    except CancelledError:
-        with context.database.unit_of_work() as session:
-            confirm_cancel(session, lease)
+        raise
+    except CancelRequestedError:
+        settle(context, lambda session: confirm_cancel(session, lease))
         _log.info("run_cancelled")
     except StoppingError:
-        with context.database.unit_of_work() as session:
-            hand_back(session, lease)
+        settle(context, lambda session: hand_back(session, lease))
         _log.info("run_handed_back")
     except DriverError as error:
         _fail(context, lease, error)
+    except MemoryError:
+        _log.exception("run_broke")
+        _fail(context, lease, _NO_MEMORY)
+    except OperationalError:
+        _log.exception("run_broke")
+        _fail(context, lease, _NOT_STORED)
     except Exception:  # noqa: BLE001  # a run must never be left in the air, whatever broke
         _log.exception("run_broke")
-        detail = "The worker ran into an error of its own; the operator finds it in the log by the id of this run."
-        _fail(context, lease, DriverError("internal_error", detail, retryable=True))
+        _fail(context, lease, _BROKEN)
 
 
 def _measure(context: WorkerContext, lease: Lease) -> None:
-    with context.database.unit_of_work() as session:
-        stored, correct = stored_rows(session, lease)
+    stored, correct = settle(context, lambda session: stored_rows(session, lease))
     with Heart(context, lease, stored=len(stored), correct=correct) as heart:
         settings = context.settings
         run = open_run(
@@ -69,13 +96,12 @@ def _measure(context: WorkerContext, lease: Lease) -> None:
         for batch in run.batches(stored):
             heart.add(batch)
         heart.flush()
-    with context.database.unit_of_work() as session:
-        verdict = conclude_run(session, lease, run.facts())
+    facts = run.facts()
+    verdict = settle(context, lambda session: conclude_run(session, lease, facts))
     _log.info("verdict_issued", verdict_id=str(verdict.id), status=verdict.status, confidence=verdict.confidence)
 
 
 def _fail(context: WorkerContext, lease: Lease, error: DriverError) -> None:
     failed(error.code)
-    with context.database.unit_of_work() as session:
-        state = give_up(session, lease, error, context.settings.queue)
+    state = settle(context, lambda session: give_up(session, lease, error, context.settings.queue))
     _log.warning("run_failed", code=error.code, state=state.value)
