@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette_compress import CompressMiddleware
 
+from app.access.gate import Gate
+from app.access.openapi import add_security
 from app.api import v1
 from app.core.cors import PublicCors
 from app.core.db import Database
@@ -65,7 +67,7 @@ class Service(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
         if self.openapi_schema is None:
-            add_problem_schema(super().openapi())
+            add_security(add_problem_schema(super().openapi()), self.state.settings.access)
         return super().openapi()
 
 
@@ -101,6 +103,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.ids = Ids()
     app.state.lane = Lane(app.usual_way, app.state.serving, app.state.journal, app.state.ids)
     app.state.registry.register(app.state.journal)
+    app.state.gate = Gate(settings.access, app.state.database, settings.redis_url)
     install_error_handlers(app)
     app.include_router(v1())
     app.include_router(operations)
@@ -128,4 +131,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await app.state.serving.close()
     app.state.journal.flush()
     app.state.doorbell.close()
+    app.state.gate.close()
     app.state.database.close()

@@ -15,6 +15,7 @@ from app.papers.ids import PaperRef
 from app.protocol.slices import SliceSpec
 from app.reproductions.errors import ReproductionNotFoundError
 from app.reproductions.schemas import Progress, ReproductionRead, RunError, RunningEstimate
+from app.reproductions.turns import QUEUE_ORDER
 from app.statistics.binomial import binomial_interval
 
 _ahead = aliased(Reproduction)
@@ -23,7 +24,7 @@ _POSITION = (
     .select_from(_ahead)
     .where(
         _ahead.state == ReproductionState.queued,
-        tuple_(_ahead.priority, _ahead.id) < tuple_(Reproduction.priority, Reproduction.id),
+        tuple_(_ahead.priority, _ahead.turn, _ahead.id) < tuple_(*QUEUE_ORDER),
     )
     .correlate(Reproduction)
     .scalar_subquery()

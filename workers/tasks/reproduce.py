@@ -3,6 +3,7 @@
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from app.access.actor import Actor, act_as
 from app.protocol.errors import DriverError
 from app.reproductions.errors import LeaseLostError
 from app.reproductions.lease import Lease, confirm_cancel, give_up, hand_back, stored_rows, take_run
@@ -67,6 +68,7 @@ def _measure(context: WorkerContext, lease: Lease) -> None:
             heart.add(batch)
         heart.flush()
     with context.database.unit_of_work() as session:
+        act_as(session, Actor(name=f"worker:{context.name}", operation="reproduce"))
         verdict = conclude_run(session, lease, run.facts())
     _log.info("verdict_issued", verdict_id=str(verdict.id), status=verdict.status, confidence=verdict.confidence)
 
