@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette_compress import CompressMiddleware
 
+from app.access.door import Door
 from app.access.gate import Gate
 from app.access.openapi import add_security
 from app.api import v1
@@ -59,9 +60,9 @@ class Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """All of FastAPI's layers, and ours around them, from the inside out."""
         state = self.state
-        app: ASGIApp = Documents(super().build_middleware_stack(), state.serving.loader)
-        app = Bound(Edge(CompressMiddleware(app, minimum_size=SMALLEST_COMPRESSED)))
-        app = PublicCors(Hot(app, state.serving))
+        inside = super().build_middleware_stack()
+        quick = Hot(_finished(Documents(inside, state.serving.loader)), state.serving)
+        app = PublicCors(Door(quick, _finished(inside), state.gate))
         return Requests(app, state.journal, state.ids)
 
     def openapi(self) -> dict[str, Any]:
@@ -69,6 +70,10 @@ class Service(FastAPI):
         if self.openapi_schema is None:
             add_security(add_problem_schema(super().openapi()), self.state.settings.access)
         return super().openapi()
+
+
+def _finished(app: ASGIApp) -> ASGIApp:
+    return Bound(Edge(CompressMiddleware(app, minimum_size=SMALLEST_COMPRESSED)))
 
 
 class SettingsMissingError(RuntimeError):

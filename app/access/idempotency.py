@@ -22,7 +22,6 @@ WAIT_S: Final = 10.0
 """So long a repetition waits for the first request's end before it is told to come back."""
 _PURGED_AT_ONCE: Final = 1000
 _KEPT: Final = text("interval '24 hours'")
-_LEFT_OUT: Final = {"content-length", "x-request-id", "ratelimit", "ratelimit-policy"}
 
 IdempotencyKeyHeader = Annotated[
     str | None,
@@ -56,7 +55,7 @@ class Once:
 
         def answer() -> Answer:
             response = respond()
-            headers = {name: value for name, value in response.headers.items() if name not in _LEFT_OUT}
+            headers = {name: value for name, value in response.headers.items() if name != "content-length"}
             return Answer(response.status_code, headers, bytes(response.body))
 
         if self._key is None:

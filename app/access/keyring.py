@@ -1,6 +1,7 @@
 """Tell whose key it is, without a round trip to the database on each request."""
 
 import hmac
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from app.models import ApiKey
 
 _MOST: Final = 10_000
 """Keys that are remembered at once; only keys that exist are, so nobody fills this from outside."""
+_FORM: Final = re.compile(r"[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_-]{1,128}")
 _NOBODY: Final = digest_of("")
 _NOT_SINCE_A_MINUTE: Final = or_(
     ApiKey.last_used_at.is_(None), ApiKey.last_used_at < func.now() - text("interval '1 minute'")
@@ -44,6 +46,8 @@ class Keyring:
 
     def find(self, token: str) -> Key:
         """The key that this is, whole. Raises KeyInvalidError; how long that takes does not tell what was wrong."""
+        if not _FORM.fullmatch(token):
+            raise KeyInvalidError
         prefix, _, secret = token.partition(".")
         key, is_unused = self._look_up(prefix)
         given = digest_of(secret)

@@ -16,7 +16,7 @@ from redis.retry import Retry
 from app.access.errors import LimitsUnavailableError, RateLimitedError
 from app.access.local import LocalLimiter
 
-_ANSWER_S: Final = 0.5
+_ANSWER_S: Final = 0.3
 _AWAY_S: Final = 1.0
 """So long Redis is left alone after it did not answer, so that not every request waits for it."""
 _MINUTE: Final = 60
@@ -43,26 +43,52 @@ class Count:
         return f'"{self.policy}";r={self.remaining};t={self.reset_s}'
 
 
+class Counters:
+    """Redis, as far as it answers."""
+
+    def __init__(self, url: str) -> None:
+        # One more try at once, for a connection that went stale in the pool; then the request goes on without Redis.
+        pool = redis.ConnectionPool.from_url(
+            url, socket_timeout=_ANSWER_S, socket_connect_timeout=_ANSWER_S, retry=Retry(NoBackoff(), 1)
+        )
+        self.storage: Final = RedisStorage("redis://", connection_pool=pool)
+        self._pool = pool
+        self._away_until = 0.0
+
+    @property
+    def are_away(self) -> bool:
+        """Whether Redis has just not answered, and is not asked again yet."""
+        return time.monotonic() < self._away_until
+
+    def note_away(self, error: redis.RedisError) -> None:
+        """Redis did not answer."""
+        self._away_until = time.monotonic() + _AWAY_S
+        _log.warning("rate_limits_unavailable", error=type(error).__name__)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.disconnect()
+
+
 class WriteLimit:
     """One limit: so many requests a minute of each caller."""
 
-    def __init__(self, policy: str, per_minute: int, storage: RedisStorage) -> None:
+    def __init__(self, policy: str, per_minute: int, counters: Counters) -> None:
         self._policy, self._item = policy, RateLimitItemPerMinute(per_minute, namespace=f"verdicts-{policy}")
-        self._window = SlidingWindowCounterRateLimiter(storage)
+        self._counters = counters
+        self._window = SlidingWindowCounterRateLimiter(counters.storage)
         self._stand_in = LocalLimiter(per_minute)
-        self._away_until = 0.0
 
     def hit(self, caller: str, *, may_stand_in: bool) -> Count:
         """Count a request. Raises RateLimitedError.
 
         Without Redis the count of this process stands in where that is allowed; else raises LimitsUnavailableError.
         """
-        if time.monotonic() >= self._away_until:
+        if not self._counters.are_away:
             try:
                 return self._hit_redis(caller)
             except redis.RedisError as error:
-                self._away_until = time.monotonic() + _AWAY_S
-                _log.warning("rate_limits_unavailable", policy=self._policy, error=type(error).__name__)
+                self._counters.note_away(error)
         if not may_stand_in:
             raise LimitsUnavailableError
         return self._hit_here(caller)
@@ -82,14 +108,3 @@ class WriteLimit:
             raise RateLimitedError(self._policy, wait_s)
         return Count(self._policy, self._item.amount, self._stand_in.remaining(caller, now), 1)
 
-
-def redis_storage(url: str) -> RedisStorage:
-    """The counters' storage: short time-outs, and one more try for a connection that went stale in the pool."""
-    pool = redis.ConnectionPool.from_url(
-        url,
-        socket_timeout=_ANSWER_S,
-        socket_connect_timeout=_ANSWER_S,
-        retry=Retry(NoBackoff(), 1),
-        retry_on_error=[redis.ConnectionError],
-    )
-    return RedisStorage("redis://", connection_pool=pool)

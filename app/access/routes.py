@@ -1,6 +1,6 @@
 """Routers that ask for a key: what a router is made by says whether it is public or which scope it takes."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any, ClassVar, Final, cast
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -10,6 +10,7 @@ from starlette.types import Scope as AsgiScope
 
 from app.access.actor import ACTOR, Actor
 from app.access.gate import Gate
+from app.access.limits import Count
 from app.access.scopes import Scope
 from app.core.web import SESSION_INFO, JsonOnly, problems
 
@@ -49,6 +50,11 @@ class PublicRoute(APIRoute):
 
         return admitted
 
+    async def handle(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Answer; where reading takes a key, for its holder's eyes alone."""
+        closed = not cast("Gate", scope["app"].state.gate).reads_are_public
+        await super().handle(scope, receive, _privately(send) if closed else send)
+
 
 class ProtectedRoute(APIRoute):
     """Admits holders of a key with the scope, and has what they change be their doing."""
@@ -70,7 +76,7 @@ class ProtectedRoute(APIRoute):
             else:
                 admitted = await gate.admit_change(request, self.scope)
                 actor = admitted.actor
-                request.scope[_HEADERS] = _limit_headers(admitted.counts, actor)
+                request.scope[_HEADERS] = _limit_headers(admitted.counts)
             request.scope[SESSION_INFO] = {ACTOR: actor}
             return await handler(request)
 
@@ -84,14 +90,29 @@ class ProtectedRoute(APIRoute):
                 message = {**message, "headers": [*message.get("headers", []), *scope.get(_HEADERS, [])]}
             await send(message)
 
-        await super().handle(scope, receive, send_with_limits)
+        await super().handle(scope, receive, _privately(send_with_limits))
 
 
-def _limit_headers(counts: Any, actor: Actor) -> list[tuple[bytes, bytes]]:  # noqa: ANN401
+def _privately(send: Send) -> Send:
+    """Send what no shared cache keeps and no page of another origin reads."""
+
+    async def send_privately(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [
+                (name, value.replace(b"public", b"private") if name == b"cache-control" else value)
+                for name, value in message.get("headers", [])
+                if not name.startswith(b"access-control-")
+            ]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return send_privately
+
+
+def _limit_headers(counts: Sequence[Count]) -> list[tuple[bytes, bytes]]:
     fields = {
         "ratelimit-policy": ", ".join(count.policy_field for count in counts),
         "ratelimit": ", ".join(count.limit_field for count in counts),
-        "x-request-id": actor.request_id or "",
     }
     return [(name.encode(), value.encode()) for name, value in fields.items()]
 

@@ -50,14 +50,12 @@ class AccessSettings(BaseModel):
     """Networks whose X-Forwarded-For is believed, with commas between them."""
     key_cache_s: Annotated[float, Field(ge=0, le=2)] = 1.0
     """So long a process goes on with a key that it knows: at most so late it hears of a revocation."""
-    reads_per_minute: Annotated[int, Field(ge=0)] = 60_000
-    """Of an address, in each process; 0 is no limit."""
+    requests_per_minute: Annotated[int, Field(ge=0)] = 60_000
+    """Of an address, in each process, whatever they are; 0 is no limit."""
     writes_per_minute: Annotated[int, Field(ge=1)] = 600
     """Of a key."""
     writes_per_minute_address: Annotated[int, Field(ge=1)] = 1200
     """Of an address, whatever its keys."""
-    failures_per_minute: Annotated[int, Field(ge=0)] = 60
-    """Wrong keys from an address, in each process; 0 is no limit."""
     quota_runs: Annotated[int, Field(ge=1)] = 100
     """Runs of a key that wait or run at once."""
 

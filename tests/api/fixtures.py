@@ -17,10 +17,10 @@ from tests.factories.keys import make_key
 __all__ = ["api", "app", "catalogue", "client", "database", "settings"]
 
 UNLIMITED = AccessSettings(
-    reads_per_minute=0,
+    requests_per_minute=0,
     writes_per_minute=10**6,
     writes_per_minute_address=10**6,
-    failures_per_minute=0,
+   
     quota_runs=10**6,
 )
 """What limits there are is tested elsewhere; here some tests send thousands of requests."""
