@@ -107,4 +107,3 @@ class WriteLimit:
         if wait_s:
             raise RateLimitedError(self._policy, wait_s)
         return Count(self._policy, self._item.amount, self._stand_in.remaining(caller, now), 1)
-

@@ -19,7 +19,7 @@ from app.models import Prediction, Reproduction, ReproductionState
 from app.protocol.driver import DriverSpec
 from app.protocol.errors import DriverError
 from app.reproductions.errors import LeaseLostError
-from app.reproductions.turns import QUEUE_ORDER
+from app.reproductions.turns import QUEUE_ORDER, RUNS, WAITS
 
 RUNNING, QUEUED = ReproductionState.running, ReproductionState.queued
 RING_SOON: Final = text("to_timestamp(0)")
@@ -71,8 +71,8 @@ def take_run(session: Session, worker: str, queue: QueueSettings) -> Lease | Non
 def _take_first(
     session: Session, worker: str, queue: QueueSettings
 ) -> Row[UUID, UUID, int, int, dict[str, Any]] | None:
-    waiting = _first_of(Reproduction.state == QUEUED, Reproduction.not_before <= func.now())
-    lost = _first_of(Reproduction.state == RUNNING, Reproduction.lease_until < func.now())
+    waiting = _first_of(WAITS, Reproduction.not_before <= func.now())
+    lost = _first_of(RUNS, Reproduction.lease_until < func.now())
     return session.execute(
         update(Reproduction)
         # Two look-ups, the second only where the first finds nothing: each can walk an index, one with OR could not.

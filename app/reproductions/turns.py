@@ -3,12 +3,19 @@
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, func, literal, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from app.models import Reproduction, ReproductionState
 
 QUEUE_ORDER: Final = (Reproduction.priority, Reproduction.turn, Reproduction.id)
+
+_STATE: Final = Reproduction.state.type
+# Written into the statement: with a parameter in its place, a prepared statement could not use the partial indexes.
+_QUEUED: Final = literal(ReproductionState.queued, _STATE, literal_execute=True)
+_RUNNING: Final = literal(ReproductionState.running, _STATE, literal_execute=True)
+WAITS: Final = Reproduction.state == _QUEUED
+RUNS: Final = Reproduction.state == _RUNNING
 
 _earlier = aliased(Reproduction)
 
@@ -23,6 +30,14 @@ def next_turn(requester: UUID | None, priority: int) -> ColumnElement[int]:
     of_priority = _earlier.priority == priority
     served = select(func.max(_earlier.turn)).where(of_priority, _earlier.started_at.is_not(None)).scalar_subquery()
     mine = _earlier.requested_by.is_(None) if requester is None else _earlier.requested_by == requester
-    counts = or_(_earlier.state == ReproductionState.queued, _earlier.started_at.is_not(None))
+    counts = or_(_earlier.state == _QUEUED, _earlier.started_at.is_not(None))
     last = select(func.max(_earlier.turn) + 1).where(mine, of_priority, counts).scalar_subquery()
     return func.coalesce(func.greatest(served, last), 0)
+
+
+def queue_position() -> ScalarSelect[int]:
+    """The place of a run that waits, from 1, as an expression of SQL: how many wait that come before it, and one."""
+    ahead = aliased(Reproduction)
+    before = tuple_(ahead.priority, ahead.turn, ahead.id) < tuple_(*QUEUE_ORDER)
+    waiting = select(func.count() + 1).select_from(ahead).where(ahead.state == _QUEUED, before)
+    return waiting.correlate(Reproduction).scalar_subquery()

@@ -20,7 +20,6 @@ UNLIMITED = AccessSettings(
     requests_per_minute=0,
     writes_per_minute=10**6,
     writes_per_minute_address=10**6,
-   
     quota_runs=10**6,
 )
 """What limits there are is tested elsewhere; here some tests send thousands of requests."""
