@@ -18,7 +18,7 @@ from app.core.etag import (
     require_presence_allowed,
 )
 from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
-from app.core.web import SessionDep, SettingsDep, problems
+from app.core.web import JsonOnly, SessionDep, SettingsDep, problems
 from app.models import Paper
 from app.papers.add_version import add_version
 from app.papers.arxiv import fetch_metadata

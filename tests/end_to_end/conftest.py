@@ -8,12 +8,15 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.factories.keys import sign_changes
 
 
 @dataclass
@@ -24,6 +27,12 @@ class Service:
     base: str
     data_dir: Path
     output: Path
+
+    @cached_property
+    def client(self) -> httpx.Client:
+        """A client with a key that an operator made at the command line."""
+        key = self.cli("keys", "create", "--name", "the tests", "--scope", "admin").stdout.strip()
+        return httpx.Client(base_url=self.base, timeout=60, event_hooks={"request": [sign_changes(key)]})
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `verdicts ARGUMENTS` against this service."""

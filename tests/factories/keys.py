@@ -1,5 +1,8 @@
 """Keys for the tests' clients."""
 
+from collections.abc import Callable
+
+import httpx
 from sqlalchemy import text
 
 from app.access.actor import Actor
@@ -21,3 +24,13 @@ def make_key(database: Database, *scopes: Scope, name: str = "a test", note_use:
 def holder(key: KeyCreated, operation: str = "requestReproduction") -> Actor:
     """Who comes with this key."""
     return Actor(name=f"key:{key.prefix}", operation=operation, key_id=key.id, scopes=frozenset(key.scopes))
+
+
+def sign_changes(key: str) -> Callable[[httpx.Request], None]:
+    """A hook for a client: sends the key with whatever changes something. Reads go as anybody's."""
+
+    def sign(request: httpx.Request) -> None:
+        if request.method not in {"GET", "HEAD"}:
+            request.headers["Authorization"] = f"Bearer {key}"
+
+    return sign
