@@ -16,8 +16,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.factories.keys import sign_changes
-
 
 @dataclass
 class Service:
@@ -29,10 +27,13 @@ class Service:
     output: Path
 
     @cached_property
-    def client(self) -> httpx.Client:
-        """A client with a key that an operator made at the command line."""
-        key = self.cli("keys", "create", "--name", "the tests", "--scope", "admin").stdout.strip()
-        return httpx.Client(base_url=self.base, timeout=60, event_hooks={"request": [sign_changes(key)]})
+    def key(self) -> str:
+        """A key that an operator made at the command line."""
+        return self.cli("keys", "create", "--name", "the tests", "--scope", "reproduce").stdout.strip()
+
+    def post(self, path: str, body: object = None) -> httpx.Response:
+        """Ask for a change, with the key."""
+        return httpx.post(self.base + path, json=body, headers={"Authorization": f"Bearer {self.key}"}, timeout=60)
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `verdicts ARGUMENTS` against this service."""
