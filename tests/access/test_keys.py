@@ -116,7 +116,7 @@ BAD = [
 @pytest.mark.parametrize("header", BAD)
 def test_what_is_no_key_is_refused_also_where_everybody_may_read(client: Api, header: str) -> None:
     for method, path in (("GET", "/v1/papers"), ("GET", f"/v1/papers/{PAPER}"), ("PUT", f"/v1/papers/{PAPER}")):
-        answer = client.request(method, path, headers={"Authorization": header.encode("latin-1")})
+        answer = client.request(method, path, headers={b"Authorization": header.encode("latin-1")})
         refused(answer, 401, "key_invalid")
         assert answer.headers["www-authenticate"] == f'{REALM}, error="invalid_token"'
 
