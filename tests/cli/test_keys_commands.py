@@ -32,9 +32,7 @@ def test_a_key_is_made_shown_once_listed_and_revoked(run: Run, database_url: str
     with opened(database_url) as database:
         assert not works(database, key)
 
-    page = json.loads(run("audit", "--json", "--limit", "1").stdout)
-    following = json.loads(run("audit", "--json", "--limit", "1", "--cursor", page["next_cursor"]).stdout)
-    revoked, created = page["items"][0], following["items"][0]
+    revoked, created = json.loads(run("audit", "--json", "--limit", "2").stdout)["items"]
     assert (revoked["action"], revoked["operation"]) == ("key.revoked", "verdicts keys revoke")
     assert (created["action"], created["operation"]) == ("key.created", "verdicts keys create")
     assert {revoked["actor"], created["actor"]} == {f"cli:{getpass.getuser()}"}
@@ -56,5 +54,4 @@ def test_a_key_as_json_and_what_makes_no_sense(run: Run) -> None:
     made = json.loads(run("keys", "create", "--name", "x", "--scope", "read", "--json").stdout)
     assert made["key"].startswith(made["prefix"] + ".")
     assert made["scopes"] == ["read"]
-    assert run("keys", "create", "--name", "x").returncode == 2
     assert run("keys", "revoke", "pv_000000000000").returncode == 3
