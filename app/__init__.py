@@ -13,6 +13,7 @@ claims         reported numbers
 designs        how many examples a decision takes, before any is measured
 papers         papers, versions, the paper document
 drivers        the catalogue of drivers
+access         who may do what: keys, scopes, limits, idempotency keys, the audit log
 protocol       pure: driver specification, protocol axes, slices
 statistics     pure: intervals, equivalence, posterior, sequential, design, GRIM, paired
 models         SQLAlchemy tables, one noun a file

@@ -1,9 +1,10 @@
-"""The routers of the API, in two lists: what everybody may read, and what changes something."""
+"""The routers of the API, in two lists: what everybody may read, and what takes a key."""
 
 from typing import Final
 
 from fastapi import APIRouter
 
+from app.access import endpoints as access
 from app.badges import endpoints as badges
 from app.claims import endpoints as claims
 from app.designs import endpoints as designs
@@ -23,6 +24,7 @@ PUBLIC: Final[tuple[APIRouter, ...]] = (
     papers.public,
 )
 PROTECTED: Final[tuple[APIRouter, ...]] = (
+    access.protected,
     verdicts.protected,
     reproductions.protected,
     claims.protected,

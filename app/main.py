@@ -12,6 +12,9 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette_compress import CompressMiddleware
 
+from app.access.door import Door
+from app.access.gate import Gate
+from app.access.openapi import add_security
 from app.api import v1
 from app.core.body_clock import BodyClock
 from app.core.cors import PublicCors
@@ -61,17 +64,20 @@ class Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """All of FastAPI's layers, and ours around them, from the inside out."""
         state = self.state
-        app: ASGIApp = BodyClock(super().build_middleware_stack(), state.settings.limits)
-        app = Documents(app, state.serving.loader)
-        app = Bound(Edge(CompressMiddleware(app, minimum_size=SMALLEST_COMPRESSED)))
-        app = PublicCors(Hot(app, state.serving))
+        inside = BodyClock(super().build_middleware_stack(), state.settings.limits)
+        quick = Hot(_finished(Documents(inside, state.serving.loader)), state.serving)
+        app = PublicCors(Door(quick, _finished(inside), state.gate))
         return Requests(app, state.journal, state.ids)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
         if self.openapi_schema is None:
-            add_problem_schema(super().openapi())
+            add_security(add_problem_schema(super().openapi()), self.state.settings.access)
         return super().openapi()
+
+
+def _finished(app: ASGIApp) -> ASGIApp:
+    return Bound(Edge(CompressMiddleware(app, minimum_size=SMALLEST_COMPRESSED)))
 
 
 class SettingsMissingError(RuntimeError):
@@ -109,6 +115,7 @@ def create_app(settings: Settings | None = None) -> Service:
     app.state.ids = Ids()
     app.lane = Lane(app.usual_way, app.state.serving, app.state.journal, app.state.ids)
     app.state.registry.register(app.state.journal)
+    app.state.gate = Gate(settings.access, app.state.database, settings.redis_url)
     install_error_handlers(app)
     app.include_router(v1())
     app.include_router(operations)
@@ -136,5 +143,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await app.state.serving.close()
     app.state.journal.flush()
     app.state.doorbell.close()
+    app.state.gate.close()
     app.state.database.close()
     stop_telemetry()

@@ -1,13 +1,14 @@
 """Badges over HTTP."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
+from app.access.routes import public_router
 from app.badges.badge import BadgeRead, read_badge
 from app.core.etag import reply_model
 from app.core.web import SessionDep, problems
 from app.papers.ids import PAPER_PATH, PaperIdDep
 
-public = APIRouter(tags=["badges"])
+public = public_router(tags=["badges"])
 
 
 @public.get(PAPER_PATH + "/badge.json", operation_id="getBadge", response_model=BadgeRead, responses=problems(308, 422))

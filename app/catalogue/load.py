@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.access.audit import record
 from app.catalogue.errors import CatalogueError
 from app.catalogue.files import PaperFile, VersionFile, blaming, read_drivers, read_papers
 from app.claims.register import find_claim, register_claim
@@ -85,7 +86,7 @@ def _bring_driver(session: Session, spec: DriverSpec) -> None:
         "spec": spec.model_dump(mode="json"),
         "spec_digest": spec.digest,
     }
-    session.execute(
+    changed = session.scalar(
         insert(Driver)
         .values(id=new_id(), slug=spec.slug, updated_at=func.now(), **values)
         .on_conflict_do_update(
@@ -93,7 +94,10 @@ def _bring_driver(session: Session, spec: DriverSpec) -> None:
             set_={**values, "updated_at": func.now()},
             where=Driver.spec_digest != spec.digest,
         )
+        .returning(Driver.id)
     )
+    if changed is not None:
+        record(session, "driver.loaded", f"drivers/{spec.slug}", {"agent_version": spec.agent_version})
 
 
 def _bring_claim(session: Session, paper: Paper, citation: ClaimCitation) -> Claim:

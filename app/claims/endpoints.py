@@ -2,19 +2,22 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
+from app.access.idempotency import OnceDep
+from app.access.routes import protected_router, public_router
+from app.access.scopes import Scope
 from app.claims.queries import list_claims, read_claim
 from app.claims.register import register_claim
 from app.claims.schemas import ClaimPost, ClaimRead
 from app.core.etag import reply_model
 from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
-from app.core.web import JsonOnly, SessionDep, answered, problems
+from app.core.web import SessionDep, answered, problems
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PAPER_PATH, PaperRefDep
 
-public = APIRouter(tags=["claims"])
-protected = APIRouter(tags=["claims"], dependencies=[JsonOnly], responses=problems(400, 408, 413, 415, 422))
+public = public_router(tags=["claims"])
+protected = protected_router(Scope.curate, tags=["claims"])
 
 
 @public.get(
@@ -40,13 +43,17 @@ def get_claims(
     status_code=201,
     responses=problems(308, 404, 409, 415, 422) | answered(201, claim=("getClaim", {"claim_id": "id"})),
 )
-def post_claim(request: Request, session: SessionDep, ref: PaperRefDep, post: ClaimPost) -> Response:
+def post_claim(request: Request, session: SessionDep, ref: PaperRefDep, post: ClaimPost, once: OnceDep) -> Response:
     """Register a reported number of the paper; with `vN`, as it stands in that version."""
-    paper = find_paper(session, ref, lock=True, location="/v1/papers/{id}/claims")
-    claim = register_claim(session, paper, find_version(session, paper, ref.version), post)
-    response = reply_model(request, read_claim(session, claim.id), status=201)
-    response.headers["Location"] = f"/v1/claims/{claim.id}"
-    return response
+
+    def respond() -> Response:
+        paper = find_paper(session, ref, lock=True, location="/v1/papers/{id}/claims")
+        claim = register_claim(session, paper, find_version(session, paper, ref.version), post)
+        response = reply_model(request, read_claim(session, claim.id), status=201)
+        response.headers["Location"] = f"/v1/claims/{claim.id}"
+        return response
+
+    return once(post, respond)
 
 
 @public.get("/claims/{claim_id}", operation_id="getClaim", response_model=ClaimRead, responses=problems(404, 422))

@@ -5,6 +5,7 @@ from decimal import Decimal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.access.audit import record
 from app.claims.errors import ClaimExistsError, ClaimValueError, GrimError
 from app.claims.schemas import ClaimPost
 from app.models import Claim, Paper, PaperVersion
@@ -32,6 +33,8 @@ def register_claim(session: Session, paper: Paper, version: PaperVersion, post: 
     )
     session.add(claim)
     session.flush()
+    facts = {"paper": paper.arxiv_id, "value": post.reported_value, "forced": post.force}
+    record(session, "claim.registered", f"claims/{claim.id}", facts)
     if paper.headline_claim_id is None:
         paper.headline_claim_id = claim.id
         write_document(session, paper)

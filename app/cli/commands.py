@@ -16,6 +16,7 @@ from app.cli.backups import read_backup, write_backup
 from app.cli.devices import worker_services
 from app.cli.failures import UNEXPECTED_VERDICT, CommandError
 from app.cli.follow import follow, request
+from app.cli.keys import audit, keys
 from app.cli.service import DataDirOption, JsonOption, connected, session_of
 from app.cli.show import console, document_panel, drivers_table, papers_table, verdict_panel
 from app.cli.up import run_everything
@@ -31,6 +32,8 @@ from app.papers.schemas import PaperDocumentRead
 from app.reproductions.schemas import ReproductionPost
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(keys, name="keys")
+app.command()(audit)
 
 HostOption = Annotated[str, typer.Option(help="The address to listen on.")]
 PortOption = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
@@ -64,6 +67,8 @@ def api(host: HostOption = "127.0.0.1", port: PortOption = 8000, data_dir: DataD
         access_log=False,
         http=patient(settings.limits),
         ws="none",
+        # Whose X-Forwarded-For counts is VERDICTS_ACCESS__TRUSTED_PROXIES's to say; uvicorn believes any local peer.
+        proxy_headers=False,
         # With open streams uvicorn would wait for ever.
         timeout_graceful_shutdown=10,
     )

@@ -1,13 +1,19 @@
 """Where a command finds the service's database and Redis."""
 
+import getpass
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from sqlalchemy.orm import Session
 
+from app.access.actor import Actor, act_as
+from app.access.scopes import Scope
 from app.cli.failures import UNREACHABLE, CommandError
 from app.core.db import Database
 from app.core.settings import Settings
@@ -45,12 +51,24 @@ def connected(data_dir: Path | None) -> Settings:
     return settings.model_copy(update=found | kept)
 
 
+def _operator() -> Actor:
+    """Who types: whoever reaches the database may do everything, and is named in the audit log."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # no such user in this container
+        user = str(os.getuid())
+    words = takewhile(lambda word: not word.startswith("-"), sys.argv[1:])
+    command = " ".join(list(words)[: 2 if sys.argv[1:2] == ["keys"] else 1])
+    return Actor(name=f"cli:{user}", operation=f"verdicts {command}".strip(), scopes=frozenset({Scope.admin}))
+
+
 @contextmanager
 def session_of(settings: Settings) -> Iterator[Session]:
-    """One unit of work."""
+    """One unit of work of whoever typed the command."""
     database = Database(settings.database_url or "", pool_size=1)
     try:
         with database.unit_of_work() as session:
+            act_as(session, _operator())
             yield session
     finally:
         database.close()

@@ -8,6 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from app.access.schemas import AuditRead, KeyRead
 from app.cli.plain import plain
 from app.drivers.schemas import DriverRead
 from app.papers.schemas import DocumentVerdict, PaperDocumentRead, PaperSummary
@@ -58,6 +59,29 @@ def drivers_table(drivers: Iterable[DriverRead]) -> Table:
             f"{claim['row']}: {claim['reported_value']} on {data['name']} {data['split']}, {piece['kind']} {size:,}"
         )
         table.add_row(_text(driver.slug), _line(measures), _text(driver.protocol_match))
+    return table
+
+
+def keys_table(keys: Iterable[KeyRead]) -> Table:
+    """Keys, one a line."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("key", "name", "scopes", "made", "last used", "revoked"):
+        table.add_column(column, no_wrap=column != "name")
+    for key in keys:
+        moments = [f"{at:%Y-%m-%d %H:%M}" if at else "" for at in (key.created_at, key.last_used_at, key.revoked_at)]
+        table.add_row(key.prefix, Text(key.name), " ".join(key.scopes), *moments)
+    return table
+
+
+def audit_table(entries: Iterable[AuditRead]) -> Table:
+    """Changes, one a line."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("when", "who", "what"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("to", ratio=1)
+    for entry in entries:
+        who = Text(f"{entry.actor} ({entry.key_name})" if entry.key_name else entry.actor)
+        table.add_row(f"{entry.at:%Y-%m-%d %H:%M:%S}", who, entry.action, _line(entry.subject))
     return table
 
 

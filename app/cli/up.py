@@ -47,7 +47,7 @@ def run_everything(host: str, port: int, data_dir: Path | None, patterns: list[s
                 supervisor.wait_ready(_READY_S)
                 console.print(f"API     {base}/docs", highlight=False)
                 last = _reproduce(settings, patterns)
-                _say_where(base, last)
+                _say_where(base, last, data_dir)
                 supervisor.wait()
     except (StopRequested, KeyboardInterrupt):
         pass
@@ -129,8 +129,14 @@ def _standing(session: Session, driver: Driver, kind: VerdictKind) -> Verdict | 
     )
 
 
-def _say_where(base: str, paper: str | None) -> None:
+def _say_where(base: str, paper: str | None, data_dir: Path | None) -> None:
     console.print(f"\nThe service runs at [bold]{base}[/bold]", highlight=False)
     if paper is not None:
         console.print(f"the paper's document: {base}/v1/papers/{paper}", highlight=False)
+    where = f" --data-dir {data_dir}" if data_dir else ""
+    console.print(
+        f"to change something over HTTP, make a key: verdicts keys create --name me --scope admin{where}",
+        highlight=False,
+        soft_wrap=True,
+    )
     console.print("Ctrl-C stops everything.", highlight=False)

@@ -1,9 +1,10 @@
 """Settings from the environment (prefix `VERDICTS_`), built once at the edge and handed in."""
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +55,38 @@ class ServingSettings(BaseModel):
     """Requests with `Prefer: wait` at a time; more are answered at once."""
 
 
+class AccessSettings(BaseModel):
+    """Who may do what, and how often."""
+
+    reads: Literal["public", "keys"] = "public"
+    """Whether reading takes a key, too."""
+    trusted_proxies: str = ""
+    """Networks whose X-Forwarded-For is believed, with commas between them."""
+    key_cache_s: Annotated[float, Field(ge=0, le=2)] = 1.0
+    """So long a process goes on with a key that it knows: at most so late it hears of a revocation."""
+    requests_per_minute: Annotated[int, Field(ge=0)] = 60_000
+    """Of an address, in each process, whatever they are; 0 is no limit."""
+    writes_per_minute: Annotated[int, Field(ge=1)] = 600
+    """Of a key."""
+    writes_per_minute_address: Annotated[int, Field(ge=1)] = 1200
+    """Of an address, whatever its keys."""
+    quota_runs: Annotated[int, Field(ge=1)] = 100
+    """Runs of a key that wait or run at once."""
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        for part in text.split(","):
+            if part.strip():
+                ip_network(part.strip())
+        return text
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The trusted proxies, parsed."""
+        return tuple(ip_network(part.strip()) for part in self.trusted_proxies.split(",") if part.strip())
+
+
 class ArxivSettings(BaseModel):
     """Where paper metadata is fetched from. Only this host is ever contacted."""
 
@@ -78,6 +111,7 @@ class Settings(BaseSettings):
     """A transaction in which its process does nothing for so many seconds is ended by the database."""
     queue: QueueSettings = QueueSettings()
     limits: LimitSettings = LimitSettings()
+    access: AccessSettings = AccessSettings()
     arxiv: ArxivSettings = ArxivSettings()
     serving: ServingSettings = ServingSettings()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Final, cast
 
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
@@ -12,11 +12,15 @@ from app.core.errors import MEDIA_TYPE, ContentTypeError, Problem
 from app.core.queue import Doorbell
 from app.core.settings import Settings
 
+SESSION_INFO: Final = "session_info"
+"""What the request's session carries in its `info`, in the request's scope: put there by whoever lets it in."""
+
 
 def get_session(request: Request) -> Iterator[Session]:
     """One unit of work a request."""
     database = cast("Database", request.app.state.database)
     with database.unit_of_work() as session:
+        session.info.update(request.scope.get(SESSION_INFO, {}))
         yield session
 
 

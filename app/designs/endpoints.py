@@ -1,13 +1,14 @@
 """Designs over HTTP."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
+from app.access.routes import public_router
 from app.core.etag import reply_model
 from app.core.web import JsonOnly, SessionDep, problems
 from app.designs.plan import plan
 from app.designs.schemas import DesignPost, DesignRead
 
-public = APIRouter(tags=["designs"], dependencies=[JsonOnly], responses=problems(400, 408, 413, 415, 422))
+public = public_router(tags=["designs"], dependencies=[JsonOnly], responses=problems(400, 408, 413, 415, 422))
 
 
 @public.post("/designs", operation_id="planDesign", response_model=DesignRead, responses=problems(404))

@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 
+from app.access.routes import public_router
 from app.core.etag import reply_model
 from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
 from app.core.web import SessionDep, problems
 from app.drivers.queries import list_drivers, read_driver
 from app.drivers.schemas import DriverRead
 
-public = APIRouter(tags=["drivers"])
+public = public_router(tags=["drivers"])
 
 
 @public.get("/drivers", operation_id="listDrivers", response_model=Page[DriverRead], responses=problems(400, 422))

@@ -1,5 +1,6 @@
 """The tables, one noun a file. Importing this package registers them all."""
 
+from app.models.access import ApiKey, AuditEntry
 from app.models.base import Base
 from app.models.claim import Claim
 from app.models.driver import Driver
@@ -11,6 +12,8 @@ from app.models.serving import ServingProcess
 from app.models.verdict import Verdict, VerdictKind, VerdictOrigin
 
 __all__ = [
+    "ApiKey",
+    "AuditEntry",
     "Base",
     "Claim",
     "Driver",

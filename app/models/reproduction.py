@@ -45,7 +45,16 @@ class Reproduction(Base):
             unique=True,
             postgresql_where="state IN ('queued', 'running') AND NOT forced AND cancel_requested_at IS NULL",
         ),
-        Index("ix_reproductions_queue", "priority", "id", postgresql_where="state = 'queued'"),
+        Index("ix_reproductions_queue", "priority", "turn", "id", postgresql_where="state = 'queued'"),
+        Index("ix_reproductions_served", "priority", "turn", postgresql_where="started_at IS NOT NULL"),
+        Index(
+            "ix_reproductions_turns",
+            "requested_by",
+            "priority",
+            "turn",
+            postgresql_where="state = 'queued' OR started_at IS NOT NULL",
+        ),
+        Index("ix_reproductions_quota", "requested_by", postgresql_where="state IN ('queued', 'running')"),
         Index("ix_reproductions_lease", "lease_until", postgresql_where="state = 'running'"),
         Index("ix_reproductions_paper", "paper_id", "id"),
         Index("ix_reproductions_paper_state", "paper_id", "state", "id"),
@@ -81,6 +90,10 @@ class Reproduction(Base):
     """0 is served first."""
     traceparent: Mapped[str | None]
     """Of the request that asked for it, where requests are traced: the run carries on that trace."""
+    turn: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """Among runs of one priority the lowest turn is served first; each run of a requester has a higher one."""
+    requested_by: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    """The key that asked for it; null for the command line."""
     requested_at: Mapped[Moment]
     request_id: Mapped[str | None]
     """Of the request that asked for it, so that the lines of API and workers about the run can be brought together."""

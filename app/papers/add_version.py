@@ -5,6 +5,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.access.audit import record
 from app.models import Paper, PaperVersion
 from app.models.base import new_id
 from app.papers.schemas import VersionPost
@@ -18,4 +19,6 @@ def add_version(session: Session, paper: Paper, post: VersionPost, *, version_id
     )
     session.add(version)
     session.flush()
+    facts = {"source_url": version.source_url, "rendered_html_url": version.rendered_html_url}
+    record(session, "version.added", f"papers/{paper.arxiv_id}/versions/{version.version}", facts)
     return version

@@ -1,12 +1,14 @@
 """Change some of a paper's metadata: withdraw it, choose its headline claim, give a draft its arXiv id."""
 
+from uuid import UUID
+
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.models import Claim, Paper, PaperAlias
-from app.papers.document import write_document
 from app.papers.errors import PaperChangeError, PaperExistsError
 from app.papers.ids import PaperRef
+from app.papers.recorded import recorded
 from app.papers.register import refuse_alias
 from app.papers.schemas import PaperPatch
 
@@ -23,17 +25,21 @@ def change_paper(session: Session, paper: Paper, patch: PaperPatch) -> None:
         if name in changes and changes[name] is None:
             detail = f"{name} cannot be null; leave it out to keep it."
             raise PaperChangeError(detail)
-    if (arxiv_id := changes.pop("arxiv_id", None)) is not None:
-        _give_arxiv_id(session, paper, PaperRef.parse(arxiv_id, field="body.arxiv_id"))
-    if (claim_id := changes.pop("headline_claim", None)) is not None:
-        claim = session.get(Claim, claim_id)
-        if claim is None or claim.paper_id != paper.id:
-            detail = f"{claim_id} is no claim of {paper.arxiv_id}; GET /v1/papers/{paper.arxiv_id}/claims lists them."
-            raise PaperChangeError(detail)
-        paper.headline_claim_id = claim.id
-    for name, value in changes.items():
-        setattr(paper, name, value)
-    write_document(session, paper)
+    with recorded(session, paper):
+        if (arxiv_id := changes.pop("arxiv_id", None)) is not None:
+            _give_arxiv_id(session, paper, PaperRef.parse(arxiv_id, field="body.arxiv_id"))
+        if (claim_id := changes.pop("headline_claim", None)) is not None:
+            _choose_headline(session, paper, claim_id)
+        for name, value in changes.items():
+            setattr(paper, name, value)
+
+
+def _choose_headline(session: Session, paper: Paper, claim_id: UUID) -> None:
+    claim = session.get(Claim, claim_id)
+    if claim is None or claim.paper_id != paper.id:
+        detail = f"{claim_id} is no claim of {paper.arxiv_id}; GET /v1/papers/{paper.arxiv_id}/claims lists them."
+        raise PaperChangeError(detail)
+    paper.headline_claim_id = claim.id
 
 
 def _give_arxiv_id(session: Session, paper: Paper, ref: PaperRef) -> None:

@@ -2,9 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
+from app.access.idempotency import OnceDep
+from app.access.routes import protected_router, public_router
+from app.access.scopes import Scope
 from app.core.etag import (
     JSON,
     etag_of,
@@ -37,8 +40,8 @@ from app.papers.schemas import (
     VersionRead,
 )
 
-public = APIRouter(tags=["papers"])
-protected = APIRouter(tags=["papers"], dependencies=[JsonOnly], responses=problems(400, 408, 413, 415, 422))
+public = public_router(tags=["papers"])
+protected = protected_router(Scope.curate, tags=["papers"])
 
 VersionPath = Annotated[int, Path(ge=1, le=MOST_VERSIONS, description="The version's number, from 1.")]
 
@@ -114,16 +117,20 @@ def get_version(request: Request, session: SessionDep, ref: PaperIdDep, version:
     operation_id="addVersion",
     response_model=VersionRead,
     status_code=201,
-    responses=problems(308, 404, 415, 422),
+    responses=problems(308, 404, 409, 415, 422),
 )
-def post_version(session: SessionDep, ref: PaperIdDep, post: VersionPost, request: Request) -> Response:
+def post_version(session: SessionDep, ref: PaperIdDep, post: VersionPost, request: Request, once: OnceDep) -> Response:
     """Add the next version of a paper."""
-    paper = find_paper(session, ref, lock=True, location="/v1/papers/{id}/versions")
-    version = add_version(session, paper, post)
-    write_document(session, paper)
-    response = reply_model(request, version_read(version), status=201)
-    response.headers["Location"] = f"/v1/papers/{paper.arxiv_id}/versions/{version.version}"
-    return response
+
+    def respond() -> Response:
+        paper = find_paper(session, ref, lock=True, location="/v1/papers/{id}/versions")
+        version = add_version(session, paper, post)
+        write_document(session, paper)
+        response = reply_model(request, version_read(version), status=201)
+        response.headers["Location"] = f"/v1/papers/{paper.arxiv_id}/versions/{version.version}"
+        return response
+
+    return once(post, respond)
 
 
 @protected.post(

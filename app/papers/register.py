@@ -6,12 +6,14 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.access.audit import record
 from app.models import Paper, PaperAlias
 from app.papers.add_version import add_version
 from app.papers.document import EPOCH, write_document
 from app.papers.errors import PaperExistsError
 from app.papers.find import find_paper
 from app.papers.ids import PaperRef
+from app.papers.recorded import recorded
 from app.papers.schemas import PaperPut, VersionPost
 
 
@@ -34,14 +36,16 @@ def register_paper(
     refuse_alias(session, ref.arxiv_id)
     paper = find_paper(session, ref, lock=True)
     if made is None:
-        for name, value in metadata.items():
-            setattr(paper, name, value)
+        with recorded(session, paper):
+            for name, value in metadata.items():
+                setattr(paper, name, value)
     else:
+        record(session, "paper.registered", f"papers/{paper.arxiv_id}", {"title": paper.title})
         default = None if ref.is_draft else f"https://arxiv.org/abs/{ref.arxiv_id}"
         source = str(put.source_url) if put.source_url else default
         post = first or VersionPost.model_validate({"source_url": source})
         add_version(session, paper, post, version_id=version_id)
-    write_document(session, paper)
+        write_document(session, paper)
     return paper, made is not None
 
 

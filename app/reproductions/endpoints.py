@@ -3,21 +3,23 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
+from app.access.idempotency import OnceDep
+from app.access.routes import protected_router, public_router
+from app.access.scopes import Scope
 from app.core.etag import JSON, reply_model
 from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
-from app.core.web import DoorbellDep, JsonOnly, SessionDep, SettingsDep, answered, problems
+from app.core.web import DoorbellDep, SessionDep, SettingsDep, answered, problems
 from app.models import ReproductionState, VerdictKind
 from app.papers.ids import LONGEST_ID, PAPER_PATH, PAPER_REF, PaperRef, PaperRefDep
 from app.reproductions.cancel import cancel_reproduction
-from app.reproductions.idempotency import Answer, IdempotencyKeyHeader, once
 from app.reproductions.queries import ReproductionFilter, list_reproductions, read_reproduction
 from app.reproductions.request import request_reproduction
 from app.reproductions.schemas import ReproductionPost, ReproductionRead
 
-public = APIRouter(tags=["reproductions"])
-protected = APIRouter(tags=["reproductions"], dependencies=[JsonOnly], responses=problems(400, 408, 413, 415, 422))
+public = public_router(tags=["reproductions"])
+protected = protected_router(Scope.reproduce, tags=["reproductions"])
 
 POLL_S = 1
 
@@ -42,25 +44,22 @@ def post_reproduction(
     doorbell: DoorbellDep,
     ref: PaperRefDep,
     post: ReproductionPost,
-    idempotency_key: IdempotencyKeyHeader = None,
+    once: OnceDep,
 ) -> Response:
     """Ask for a reproduction of a claim; with `vN`, as a check of that version.
 
     While the same one is in flight, that one is returned.
     """
 
-    def answer() -> Answer:
-        run_id, _ = request_reproduction(session, ref, post, settings.queue, doorbell)
+    def respond() -> Response:
+        quota = settings.access.quota_runs
+        run_id, _ = request_reproduction(session, ref, post, settings.queue, doorbell, quota=quota)
         session.flush()
         body = read_reproduction(session, run_id).model_dump_json().encode()
-        return Answer(202, f"/v1/reproductions/{run_id}", body)
+        headers = {"Location": f"/v1/reproductions/{run_id}", "Retry-After": str(POLL_S)}
+        return Response(body, 202, headers, media_type=JSON)
 
-    request = f"POST reproductions {ref} {post.model_dump_json()}".encode()
-    given, kept = once(session, idempotency_key, request, answer)
-    headers = {"Location": given.location, "Retry-After": str(POLL_S)}
-    if kept:
-        headers["Idempotent-Replayed"] = "true"
-    return Response(given.body, given.status, headers, media_type=JSON)
+    return once(post, respond)
 
 
 @public.get(

@@ -41,12 +41,20 @@ class SliceError(AppError):
     title = "The slice cannot be drawn"
 
 
-class IdempotencyKeyError(AppError):
-    """The key was used before, for another request."""
+class QuotaExceededError(AppError):
+    """The key has as many runs on the queue as it may."""
 
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    code = "idempotency_key_reused"
-    title = "The idempotency key belongs to another request"
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "quota_exceeded"
+    title = "Too many runs wait already"
+
+
+class NotRequesterError(AppError):
+    """Somebody else's run."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "not_requester"
+    title = "The run was asked for by somebody else"
 
 
 class CancelRequestedError(Exception):

@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import Row, and_, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Row, ScalarSelect, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,7 @@ from app.models import Prediction, Reproduction, ReproductionState
 from app.protocol.driver import DriverSpec
 from app.protocol.errors import DriverError
 from app.reproductions.errors import CancelRequestedError, LeaseLostError
+from app.reproductions.turns import QUEUE_ORDER, RUNS, WAITS
 
 RUNNING, QUEUED = ReproductionState.running, ReproductionState.queued
 RING_SOON: Final = text("to_timestamp(0)")
@@ -54,7 +55,9 @@ class Beat:
 
 
 def take_run(session: Session, worker: str, queue: QueueSettings) -> Lease | None:
-    """Take the first waiting run by priority and age, or None. Two workers never take the same one.
+    """Take the run that waits first (`turns.py` says which), else one whose lease ran out, or None.
+
+    Two workers never take the same one. What was lost goes back to its place on the queue with the next sweep.
 
     A run whose specification cannot be read any more fails here, so that it does not stand before the others for ever.
     """
@@ -70,24 +73,12 @@ def take_run(session: Session, worker: str, queue: QueueSettings) -> Lease | Non
 def _take_first(
     session: Session, worker: str, queue: QueueSettings
 ) -> Row[UUID, UUID, int, int, dict[str, Any], str | None, str | None] | None:
-    waiting = (
-        select(Reproduction.id)
-        .where(
-            or_(
-                and_(Reproduction.state == QUEUED, Reproduction.not_before <= func.now()),
-                and_(Reproduction.state == RUNNING, Reproduction.lease_until < func.now()),
-            ),
-            Reproduction.cancel_requested_at.is_(None),
-            Reproduction.attempt < Reproduction.max_attempts,
-            Reproduction.deadline_at > func.now(),
-        )
-        .order_by(Reproduction.priority, Reproduction.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    waiting = _first_of(WAITS, Reproduction.not_before <= func.now())
+    lost = _first_of(RUNS, Reproduction.lease_until < func.now())
     return session.execute(
         update(Reproduction)
-        .where(Reproduction.id == waiting.scalar_subquery())
+        # Two look-ups, the second only where the first finds nothing: each can walk an index, one with OR could not.
+        .where(Reproduction.id == func.coalesce(waiting, lost))
         .values(
             state=RUNNING,
             stage="starting",
@@ -109,6 +100,23 @@ def _take_first(
         )
         .execution_options(synchronize_session=False)
     ).one_or_none()
+
+
+def _first_of(*which: ColumnElement[bool]) -> ScalarSelect[UUID]:
+    """The first of these runs that may be taken and that no other worker is just taking."""
+    return (
+        select(Reproduction.id)
+        .where(
+            *which,
+            Reproduction.cancel_requested_at.is_(None),
+            Reproduction.attempt < Reproduction.max_attempts,
+            Reproduction.deadline_at > func.now(),
+        )
+        .order_by(*QUEUE_ORDER)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
 
 
 def heartbeat(

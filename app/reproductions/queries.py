@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Row, case, func, literal_column, select, tuple_
+from sqlalchemy import Row, case, func, literal_column, select
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from app.core.pagination import Page, decode_cursor, encode_cursor
 from app.models import Driver, Paper, PaperVersion, Reproduction, ReproductionState, Verdict, VerdictKind
@@ -15,19 +15,10 @@ from app.papers.ids import PaperRef
 from app.protocol.slices import SliceSpec
 from app.reproductions.errors import ReproductionNotFoundError
 from app.reproductions.schemas import Progress, ReproductionRead, RunError, RunningEstimate
+from app.reproductions.turns import queue_position
 from app.statistics.binomial import binomial_interval
 
-_ahead = aliased(Reproduction)
-_POSITION = (
-    select(func.count() + 1)
-    .select_from(_ahead)
-    .where(
-        _ahead.state == ReproductionState.queued,
-        tuple_(_ahead.priority, _ahead.id) < tuple_(Reproduction.priority, Reproduction.id),
-    )
-    .correlate(Reproduction)
-    .scalar_subquery()
-)
+_POSITION = queue_position()
 _READ = (
     select(Reproduction, Paper.arxiv_id, PaperVersion.version, Driver.slug, Verdict.id)
     .join(Paper, Paper.id == Reproduction.paper_id)

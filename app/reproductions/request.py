@@ -12,6 +12,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.access.actor import actor_of
+from app.access.audit import record
 from app.claims.queries import find_claim_of
 from app.core.db import after_commit
 from app.core.logging import bound_request_id
@@ -20,15 +22,16 @@ from app.core.settings import QueueSettings
 from app.core.telemetry import traceparent
 from app.drivers.errors import DriverMismatchError
 from app.drivers.queries import find_driver, find_driver_for
-from app.models import Claim, Driver, Evidence, Paper, PaperVersion, Reproduction, ReproductionState
+from app.models import ApiKey, Claim, Driver, Evidence, Paper, PaperVersion, Reproduction, ReproductionState
 from app.models.base import new_id
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PaperRef
 from app.protocol.axes import DataAxis
 from app.protocol.driver import DriverSpec
 from app.protocol.slices import SliceKind, SliceSpec
-from app.reproductions.errors import PaperWithdrawnError, SliceError
+from app.reproductions.errors import PaperWithdrawnError, QuotaExceededError, SliceError
 from app.reproductions.schemas import ReproductionPost
+from app.reproductions.turns import next_turn
 
 _log = structlog.get_logger(__name__)
 _IN_FLIGHT = text("state IN ('queued', 'running') AND NOT forced AND cancel_requested_at IS NULL")
@@ -45,19 +48,31 @@ class Subject:
 
 
 def request_reproduction(
-    session: Session, ref: PaperRef, post: ReproductionPost, queue: QueueSettings, doorbell: Doorbell
+    session: Session,
+    ref: PaperRef,
+    post: ReproductionPost,
+    queue: QueueSettings,
+    doorbell: Doorbell,
+    *,
+    quota: int | None = None,
 ) -> tuple[UUID, bool]:
     """Queue a run and have the bell rung after the commit, or find the same one in flight.
 
-    Returns its id and whether it is new. Raises the errors of papers, claims and drivers, PaperWithdrawnError and
-    SliceError; nothing is written then.
+    `quota` is how many runs the session's key may have in flight; joining somebody's run takes none of it.
+    Returns its id and whether it is new. Raises the errors of papers, claims and drivers, PaperWithdrawnError,
+    SliceError and QuotaExceededError; nothing is written then.
     """
     subject = _subject(session, ref, post)
     spec = _with_slice(DriverSpec.model_validate(subject.driver.spec), post.slice_size)
     digest = sha256(f"{spec.digest} {subject.version.id}".encode()).hexdigest()
+    requester = _requester(session)
     while True:
-        made = _insert(session, subject, spec, digest, post, queue)
+        made = _insert(session, subject, spec, digest, post, queue, requester)
         if made is not None:
+            if requester is not None and quota is not None:
+                _refuse_more_than(session, requester, quota)
+            facts = {"paper": subject.paper.arxiv_id, "driver": subject.driver.slug, "kind": post.kind}
+            record(session, "reproduction.requested", f"reproductions/{made}", facts | {"priority": post.priority})
             after_commit(session, partial(_log.info, "run_queued", reproduction_id=str(made), driver=spec.slug))
             after_commit(session, partial(doorbell.ring, str(made)))
             return made, True
@@ -65,6 +80,25 @@ def request_reproduction(
         if same is not None:
             return same, False
         # The other run ended between the two statements: now there is room for this one.
+
+
+def _requester(session: Session) -> UUID | None:
+    """The session's key, its row locked: its requests follow one another, so that each has its turn and counts."""
+    key_id = actor_of(session).key_id
+    if key_id is not None:
+        session.execute(select(ApiKey.id).where(ApiKey.id == key_id).with_for_update(key_share=True))
+    return key_id
+
+
+def _refuse_more_than(session: Session, requester: UUID, quota: int) -> None:
+    in_flight = session.scalar(
+        select(func.count())
+        .select_from(Reproduction)
+        .where(Reproduction.requested_by == requester, text("state IN ('queued', 'running')"))
+    )
+    if (in_flight or 0) > quota:
+        detail = f"This key has {quota} runs that wait or run, and may have no more: wait for some, or cancel some."
+        raise QuotaExceededError(detail, headers={"Retry-After": "30"})
 
 
 def _subject(session: Session, ref: PaperRef, post: ReproductionPost) -> Subject:
@@ -105,7 +139,13 @@ def _with_slice(spec: DriverSpec, size: int | None) -> DriverSpec:
 
 
 def _insert(
-    session: Session, subject: Subject, spec: DriverSpec, digest: str, post: ReproductionPost, queue: QueueSettings
+    session: Session,
+    subject: Subject,
+    spec: DriverSpec,
+    digest: str,
+    post: ReproductionPost,
+    queue: QueueSettings,
+    requester: UUID | None,
 ) -> UUID | None:
     """The id of the new row; None where the same run is in flight."""
     evidence_id = new_id()
@@ -121,6 +161,8 @@ def _insert(
         "config_digest": digest,
         "forced": post.force,
         "priority": post.priority,
+        "turn": next_turn(requester, post.priority),
+        "requested_by": requester,
         "traceparent": traceparent(),
         "max_attempts": queue.max_attempts,
         "request_id": bound_request_id(),

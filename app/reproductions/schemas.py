@@ -73,7 +73,11 @@ class ReproductionRead(BaseModel):
     stage: str | None
     progress: Progress
     estimate: RunningEstimate | None
-    queue_position: int | None = Field(description="1 is next; null once a worker has it.")
+    queue_position: int | None = Field(
+        description="Its place in the order of the queue: by priority, then in turn between those who ask, then by "
+        "age. 1 is next; null once a worker has it. What others ask for later can still come before it, where "
+        "theirs is the turn."
+    )
     priority: int
     attempt: int
     max_attempts: int

@@ -8,12 +8,14 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
+from app.access.idempotency import purge_idempotency_keys
 from app.core.db import after_commit
 from app.core.queue import Doorbell
 from app.core.settings import QueueSettings
 from app.models import Reproduction, ReproductionState
 from app.protocol.errors import DriverError
 from app.reproductions.lease import QUEUED, RING_SOON, RUNNING, ended, error_document
+from app.reproductions.turns import QUEUE_ORDER
 
 _LOCK: Final = 7_203_711_002  # key of the advisory lock: one process sweeps at a time
 _RINGS: Final = 100
@@ -29,17 +31,20 @@ _LOST: Final = DriverError(
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """How many runs the sweep touched, by action."""
+    """How many runs (and idempotency keys) the sweep touched, by action."""
 
     requeued: int = 0
     failed: int = 0
     cancelled: int = 0
     expired: int = 0
     rung: int = 0
+    purged_keys: int = 0
 
 
 def sweep(session: Session, queue: QueueSettings, doorbell: Doorbell) -> SweepResult | None:
     """Take back expired leases, end what was cancelled or waited too long, and ring again for what still waits.
+
+    Idempotency keys that are a day old go as well.
 
     None where another process is sweeping.
     """
@@ -54,7 +59,8 @@ def sweep(session: Session, queue: QueueSettings, doorbell: Doorbell) -> SweepRe
     requeued = _set(session, lost, {"state": QUEUED, "stage": None, "lease_until": None, "rung_at": RING_SOON})
     overdue = (Reproduction.state == QUEUED) & (Reproduction.deadline_at < func.now())
     expired = _set(session, overdue, ended(ReproductionState.expired))
-    return SweepResult(requeued, failed, cancelled, expired, _ring_again(session, queue, doorbell))
+    rung = _ring_again(session, queue, doorbell)
+    return SweepResult(requeued, failed, cancelled, expired, rung, purge_idempotency_keys(session))
 
 
 def _set(session: Session, which: ColumnElement[bool], values: dict[str, Any]) -> int:
@@ -72,7 +78,7 @@ def _ring_again(session: Session, queue: QueueSettings, doorbell: Doorbell) -> i
             Reproduction.not_before <= func.now(),
             Reproduction.rung_at < func.now() - timedelta(seconds=queue.ring_again_s),
         )
-        .order_by(Reproduction.priority, Reproduction.id)
+        .order_by(*QUEUE_ORDER)
         .limit(_RINGS)
         .with_for_update(skip_locked=True)
     )

@@ -4,13 +4,16 @@ from itertools import chain
 from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from app.access.idempotency import OnceDep
+from app.access.routes import protected_router, public_router
+from app.access.scopes import Scope
 from app.core.db import Database
 from app.core.etag import SETTLED, etag_of, held_by, reply_model, served
 from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
-from app.core.web import JsonOnly, SessionDep, answered, problems
+from app.core.web import SessionDep, answered, problems
 from app.models import VerdictKind
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PAPER_PATH, PaperRefDep
@@ -19,15 +22,10 @@ from app.verdicts.predictions import CSV, JSONL, PARQUET, negotiate, stream_pred
 from app.verdicts.queries import VerdictFilter, find_evidence, list_verdicts, read_evidence, read_verdict
 from app.verdicts.schemas import EvidenceRead, VerdictPost, VerdictRead
 
-public = APIRouter(tags=["verdicts"])
+public = public_router(tags=["verdicts"])
 EVIDENCE_BYTES = 32 * 1024 * 1024
 """Evidence holds a prediction an item, so its bodies may be larger than others."""
-protected = APIRouter(
-    tags=["verdicts"],
-    dependencies=[JsonOnly],
-    responses=problems(400, 408, 413, 415, 422),
-    max_body_size=EVIDENCE_BYTES,
-)
+protected = protected_router(Scope.post_verdicts, tags=["verdicts"], max_body_size=EVIDENCE_BYTES)
 
 StatusQuery = Annotated[str | None, Query(pattern="^(reproduced|not_reproduced|inconclusive)$")]
 
@@ -59,7 +57,7 @@ def get_paper_verdicts(
     operation_id="postVerdict",
     response_model=VerdictRead,
     status_code=201,
-    responses=problems(308, 404, 413, 415, 422)
+    responses=problems(308, 404, 409, 413, 415, 422)
     | answered(
         201,
         verdict=("getVerdict", {"verdict_id": "id"}),
@@ -68,15 +66,21 @@ def get_paper_verdicts(
         claim=("getClaim", {"claim_id": "claim_id"}),
     ),
 )
-def post_evidence(request: Request, session: SessionDep, ref: PaperRefDep, post: VerdictPost) -> Response:
+def post_evidence(
+    request: Request, session: SessionDep, ref: PaperRefDep, post: VerdictPost, once: OnceDep
+) -> Response:
     """Post the evidence of an outside agent: counts or predictions. The status is decided here."""
-    paper = find_paper(session, ref, lock=True, location="/v1/papers/{id}/verdicts")
-    verdict = post_verdict(session, paper, find_version(session, paper, ref.version), post)
-    session.flush()
-    session.expire(verdict)  # Postgres orders the keys of its JSON anew, and the tag is that of what readers will get
-    response = reply_model(request, read_verdict(session, verdict.id), status=201)
-    response.headers["Location"] = f"/v1/verdicts/{verdict.id}"
-    return response
+
+    def respond() -> Response:
+        paper = find_paper(session, ref, lock=True, location="/v1/papers/{id}/verdicts")
+        verdict = post_verdict(session, paper, find_version(session, paper, ref.version), post)
+        session.flush()
+        session.expire(verdict)  # Postgres orders the keys of its JSON anew, and the tag is of what readers will get
+        response = reply_model(request, read_verdict(session, verdict.id), status=201)
+        response.headers["Location"] = f"/v1/verdicts/{verdict.id}"
+        return response
+
+    return once(post, respond)
 
 
 @public.get("/verdicts", operation_id="listVerdicts", response_model=Page[VerdictRead], responses=problems(400, 422))

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.access.audit import record
 from app.core.db import database_now
 from app.models import Paper, Verdict, VerdictKind, VerdictOrigin
 from app.models.base import new_id
@@ -67,5 +68,8 @@ def issue(session: Session, paper: Paper, new: NewVerdict) -> Verdict:
         supersedes_id=before.id if before else None,
     )
     session.add(verdict)
-    write_document(session, paper)
+    etag = write_document(session, paper)
+    facts = {"paper": paper.arxiv_id, "claim": new.claim_id, "kind": new.kind, "status": new.status}
+    superseded = before.id if before else None
+    record(session, "verdict.issued", f"verdicts/{verdict_id}", facts | {"supersedes": superseded, "etag": etag})
     return verdict

@@ -9,18 +9,31 @@ from fastapi import FastAPI
 
 from app.catalogue.load import load_catalogue
 from app.core.db import Database
-from app.core.settings import QueueSettings, Settings
+from app.core.settings import AccessSettings, QueueSettings, Settings
 from app.main import create_app
 from tests.api.helpers import CATALOGUE, DRAFT_DRIVER, DRIVER, PAPER, Api
+from tests.factories.keys import make_key
 
 __all__ = ["api", "app", "catalogue", "client", "database", "settings"]
+
+UNLIMITED = AccessSettings(
+    requests_per_minute=0,
+    writes_per_minute=10**6,
+    writes_per_minute_address=10**6,
+    quota_runs=10**6,
+)
+"""What limits there are is tested elsewhere; here some tests send thousands of requests."""
 
 
 @pytest.fixture
 def settings(database_url: str, redis_url: str) -> Settings:
     # The sweeper is tested elsewhere; here it only would be a second thread on the database.
     return Settings(
-        database_url=database_url, redis_url=redis_url, log_level="ERROR", queue=QueueSettings(sweep_s=3600)
+        database_url=database_url,
+        redis_url=redis_url,
+        log_level="ERROR",
+        queue=QueueSettings(sweep_s=3600),
+        access=UNLIMITED,
     )
 
 
@@ -31,8 +44,9 @@ def app(settings: Settings) -> FastAPI:
 
 @pytest.fixture
 def client(app: FastAPI) -> Iterator[Api]:
-    """A client of the application, with its lifespan."""
+    """A client of the application, with its lifespan and the key of an administrator."""
     with Api(app) as client:
+        client.key = make_key(app.state.database).key
         yield client
 
 

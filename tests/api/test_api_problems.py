@@ -202,7 +202,11 @@ def test_a_body_that_turns_out_to_be_too_large_is_not_read_to_its_end(
         async def send(message: Any) -> None:  # noqa: ANN401  # ASGI
             answer.append(message)
 
-        headers = [(b"content-type", b"application/json"), (b"transfer-encoding", b"chunked")]
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"transfer-encoding", b"chunked"),
+            (b"authorization", f"Bearer {api.key}".encode()),
+        ]
         scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": headers}
         await app(scope, receive, send)
         return pieces, answer

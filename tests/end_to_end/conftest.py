@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,6 +25,15 @@ class Service:
     base: str
     data_dir: Path
     output: Path
+
+    @cached_property
+    def key(self) -> str:
+        """A key that an operator made at the command line."""
+        return self.cli("keys", "create", "--name", "the tests", "--scope", "reproduce").stdout.strip()
+
+    def post(self, path: str, body: object = None) -> httpx.Response:
+        """Ask for a change, with the key."""
+        return httpx.post(self.base + path, json=body, headers={"Authorization": f"Bearer {self.key}"}, timeout=60)
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `verdicts ARGUMENTS` against this service."""

@@ -30,7 +30,7 @@ def test_up_re_scores_the_released_predictions_and_prints_the_verdict(service: S
 
 def test_the_model_card_is_re_measured_on_every_example(service: Service) -> None:
     """The full run: every prediction of the shipped adapter on MNLI matched, and what the card says about it."""
-    asked = httpx.post(f"{service.base}{MINILM}/reproductions", json={"driver": "minilm-mnli-full", "kind": "PRE"})
+    asked = service.post(f"{MINILM}/reproductions", {"driver": "minilm-mnli-full", "kind": "PRE"})
     assert asked.status_code == 202
     assert asked.headers["location"] == f"/v1/reproductions/{asked.json()['id']}"
     run = service.until(asked.headers["location"], "done", 300)
@@ -64,7 +64,7 @@ def test_a_second_run_gives_the_same_bits_and_supersedes_the_first(service: Serv
     body = {"driver": "minilm-mnli-full", "kind": "POST", "slice_size": 300}
     bits = []
     for _ in range(2):
-        asked = httpx.post(f"{service.base}{MINILM}/reproductions", json=body)
+        asked = service.post(f"{MINILM}/reproductions", body)
         run = service.until(asked.headers["location"], "done", 120)
         assert run["state"] == "succeeded"
         bits.append(httpx.get(f"{service.base}/v1/verdicts/{run['verdict_id']}/predictions").content)
@@ -88,7 +88,7 @@ def test_the_golden_document_comes_in_and_goes_out_byte_for_byte(service: Servic
 
 
 def test_a_driver_of_the_hub_fails_with_a_stable_code_and_no_verdict(service: Service) -> None:
-    asked = httpx.post(f"{service.base}/v1/papers/2111.09543/reproductions", json={"kind": "PRE"})
+    asked = service.post("/v1/papers/2111.09543/reproductions", {"kind": "PRE"})
     run = service.until(asked.headers["location"], "done", 300)
     assert run["state"] == "failed"
     assert run["error"]["code"] in {"hub_unreachable", "checkpoint_unpinned"}
@@ -96,11 +96,11 @@ def test_a_driver_of_the_hub_fails_with_a_stable_code_and_no_verdict(service: Se
 
 
 def test_a_running_reproduction_is_cancelled_within_a_batch(service: Service) -> None:
-    asked = httpx.post(f"{service.base}{MINILM}/reproductions", json={"driver": "minilm-mnli-full"})
+    asked = service.post(f"{MINILM}/reproductions", {"driver": "minilm-mnli-full"})
     path = asked.headers["location"]
     while httpx.get(service.base + path).json()["progress"]["done"] == 0:
         assert not httpx.get(service.base + path).json()["done"]
-    assert httpx.post(f"{service.base}{path}/cancel").json()["cancel_requested"]
+    assert service.post(f"{path}/cancel").json()["cancel_requested"]
     run = service.until(path, "done", 20)
     assert run["state"] == "cancelled"
     assert run["progress"]["done"] < 9815

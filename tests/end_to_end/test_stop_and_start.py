@@ -18,7 +18,7 @@ MINILM = "/v1/papers/draft:minilm-l6-nli-adapter"
 def begin_run(service: Service, size: int) -> str:
     """Ask for a run and return its path once it has predictions."""
     body = {"driver": "minilm-mnli-full", "kind": "PRE", "slice_size": size}
-    path = httpx.post(f"{service.base}{MINILM}/reproductions", json=body).headers["location"]
+    path = service.post(f"{MINILM}/reproductions", body).headers["location"]
     while not (run := httpx.get(service.base + path).json())["progress"]["done"]:
         assert not run["done"], run
         time.sleep(0.05)

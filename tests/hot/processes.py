@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import httpx
 import psycopg
 
+from tests.factories.databases import opened
+from tests.factories.keys import make_key, sign_changes
+
 LISTENERS = """
     SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND query LIKE 'UPDATE serving_processes%'
@@ -39,6 +42,8 @@ def api_process(settings: dict[str, str]) -> Iterator[ApiProcess]:
 def api_processes(settings: dict[str, str], number: int) -> Iterator[list[ApiProcess]]:
     """So many, started at the same time."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VERDICTS_")}
+    with opened(settings["VERDICTS_DATABASE_URL"], pool_size=1) as database:
+        hooks = {"request": [sign_changes(make_key(database).key)]}
     with ExitStack() as stack:
         started = []
         for _ in range(number):
@@ -46,7 +51,8 @@ def api_processes(settings: dict[str, str], number: int) -> Iterator[list[ApiPro
             argv = [sys.executable, "-m", "app.cli", "api", "--port", str(port)]
             process = subprocess.Popen(argv, env=inherited | settings, stderr=subprocess.DEVNULL)
             stack.callback(_end, process)
-            client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60))
+            base = f"http://127.0.0.1:{port}"
+            client = stack.enter_context(httpx.Client(base_url=base, timeout=60, event_hooks=hooks))
             started.append(ApiProcess(client, process))
         for one in started:
             _wait_until_up(one)

@@ -16,6 +16,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 import app
+from app.access.routes import ProtectedRoute, PublicRoute
+from app.access.scopes import Scope
 from app.api import PROTECTED, PUBLIC, v1
 from app.core.errors import AppError
 
@@ -23,11 +25,14 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path for folder in ("app", "workers") for path in (ROOT / folder).rglob("*.py"))
 READS, CHANGES = {"GET"}, {"POST", "PUT", "PATCH", "DELETE"}
 MAX_LINES = 300
+BOTH = {True: PUBLIC, False: PROTECTED}
 QUESTIONS = {
     ("/designs", "post_design"): "app/designs",
     ("/papers:batchGet", "batch_get"): "app/papers/batch.py",
 }
 """Public all the same: POST only because the question has a body. The room each lives in writes nothing."""
+NOT_FOR_EVERYBODY = {("/audit", "get_audit")}
+"""Reads all the same, that take a key."""
 WRITES = {"add", "add_all", "delete", "insert", "merge", "update", "write_document", "after_commit", "text"}
 
 
@@ -141,7 +146,16 @@ def test_a_question_with_a_body_keeps_nothing(folder: str) -> None:
 def test_what_changes_something_is_protected() -> None:
     methods = _methods(PROTECTED)
     assert methods
-    assert {route: used for route, used in methods.items() if not used <= CHANGES} == {}
+    assert {route for route, used in methods.items() if not used <= CHANGES} == NOT_FOR_EVERYBODY
+    assert {frozenset(methods[route]) for route in NOT_FOR_EVERYBODY} == {frozenset(READS)}
+
+
+def test_every_route_asks_at_the_door() -> None:
+    routes = {public: [route for router in routers for route in router.routes] for public, routers in BOTH.items()}
+    assert {type(route) for route in routes[True]} == {PublicRoute}
+    assert all(isinstance(route, ProtectedRoute) and route.scope in Scope for route in routes[False])
+    scopes = {route.scope for route in routes[False] if isinstance(route, ProtectedRoute)}
+    assert scopes == {Scope.reproduce, Scope.curate, Scope.post_verdicts, Scope.admin}
 
 
 def test_version_one_is_made_of_these_routers_and_nothing_else() -> None:

@@ -21,6 +21,7 @@ from app.reproductions.cancel import cancel_reproduction
 from app.reproductions.lease import give_up
 from app.reproductions.sweep import sweep
 from tests.factories.drivers import make_subject
+from tests.factories.keys import make_key
 from tests.factories.papers import make_claim
 from tests.factories.runs import QUEUE, Bell, ask, beat, let_pass, predictions, take
 from tests.factories.verdicts import conclude_without_rule, issue_verdict
@@ -46,6 +47,7 @@ class World:
     other_claim: UUID
     unused_evidence: UUID
     runs: Mapping[ReproductionState, UUID]
+    key: UUID
 
 
 def make_world(database: Database) -> World:
@@ -98,6 +100,7 @@ def make_world(database: Database) -> World:
         other_claim=other.claim_id,
         unused_evidence=unused,
         runs=runs,
+        key=make_key(database).id,
     )
 
 

@@ -43,6 +43,8 @@ NEVER_DELETED = (
     "verdicts",
     "evidence",
     "predictions",
+    "api_keys",
+    "audit_log",
 )
 
 
@@ -588,6 +590,8 @@ def test_a_run_that_has_ended_never_changes(
         "forced",
         "requested_at",
         "evidence_id",
+        "requested_by",
+        "turn",
     ],
 )
 @pytest.mark.parametrize("state", [Q, R])
@@ -606,6 +610,8 @@ def test_what_a_run_was_asked_for_never_changes(
         "forced": True,
         "requested_at": NOW,
         "evidence_id": world.unused_evidence,
+        "requested_by": world.key,
+        "turn": 99,
     }
     with refused(sql_session, CHECK, "what a run was asked for never changes"):
         update(sql_session, "reproductions", world.runs[state], {column: values[column]})

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.access.scopes import Scope
 from app.core.db import Database
 from app.core.errors import AppError
 from app.core.queue import Doorbell, make_celery
@@ -29,6 +30,7 @@ from app.reproductions.request import request_reproduction
 from app.reproductions.schemas import ReproductionPost
 from tests.factories.databases import opened
 from tests.factories.drivers import SIZE, Subject, make_subject
+from tests.factories.keys import make_key
 from tests.factories.papers import make_claim
 from tests.factories.runs import QUEUE, Bell, ask, read_run, take
 from tests.factories.threads import together
@@ -279,10 +281,11 @@ def test_with_redis_down_a_post_is_still_a_fast_202(
     database_url: str, database: Database, subject: Subject, redis_that_is_down: str
 ) -> None:
     settings = Settings(database_url=database_url, redis_url=redis_that_is_down)
+    headers = {"Authorization": f"Bearer {make_key(database, Scope.reproduce).key}"}
     with TestClient(create_app(settings)) as client:
         client.get("/healthz")
         started = time.monotonic()
-        response = client.post(f"/v1/papers/{subject.ref.arxiv_id}/reproductions", json={})
+        response = client.post(f"/v1/papers/{subject.ref.arxiv_id}/reproductions", json={}, headers=headers)
         assert time.monotonic() - started < 30
     assert response.status_code == 202, response.text
     body = response.json()

@@ -4,9 +4,12 @@ from typing import Final
 
 import structlog
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
+from app.access.actor import Actor, act_as
 from app.core.telemetry import continued, failed
+from app.models import Verdict
 from app.protocol.errors import DriverError
 from app.reproductions.errors import CancelRequestedError, LeaseLostError
 from app.reproductions.lease import Lease, confirm_cancel, give_up, hand_back, stored_rows, take_run
@@ -97,7 +100,12 @@ def _measure(context: WorkerContext, lease: Lease) -> None:
             heart.add(batch)
         heart.flush()
     facts = run.facts()
-    verdict = settle(context, lambda session: conclude_run(session, lease, facts))
+
+    def conclude(session: Session) -> Verdict:
+        act_as(session, Actor(name=f"worker:{context.name}", operation="reproduce"))
+        return conclude_run(session, lease, facts)
+
+    verdict = settle(context, conclude)
     _log.info("verdict_issued", verdict_id=str(verdict.id), status=verdict.status, confidence=verdict.confidence)
 
 

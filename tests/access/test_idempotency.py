@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select, text
 
+from app.access.errors import IdempotencyBusyError, IdempotencyKeyError
+from app.access.idempotency import Answer, once, purge_idempotency_keys
 from app.core.db import Database
 from app.models import IdempotencyKey, Reproduction
-from app.reproductions.errors import IdempotencyKeyError
-from app.reproductions.idempotency import Answer, once
 from app.reproductions.request import request_reproduction
 from app.reproductions.schemas import ReproductionPost
 from tests.factories.databases import opened
@@ -29,7 +29,7 @@ class Work:
 
     def __call__(self) -> Answer:
         self.done += 1
-        return Answer(202, f"/v1/reproductions/{uuid4()}", uuid4().bytes)
+        return Answer(202, {"location": f"/v1/reproductions/{uuid4()}"}, uuid4().bytes)
 
 
 @pytest.fixture
@@ -38,9 +38,11 @@ def database(database_url: str) -> Iterator[Database]:
         yield database
 
 
-def _once(database: Database, key: str | None, work: Work, body: bytes = BODY) -> tuple[Answer, bool]:
+def _once(
+    database: Database, key: str, work: Work, body: bytes = BODY, caller: str = "caller", wait_s: float = 60
+) -> tuple[Answer, bool]:
     with database.unit_of_work() as session:
-        return once(session, key, body, work)
+        return once(session, caller, key, body, work, wait_s)
 
 
 def _keys(database: Database) -> int:
@@ -63,12 +65,11 @@ def test_another_key_is_another_request(database: Database) -> None:
     assert work.done == 2
 
 
-def test_without_a_key_nothing_is_kept(database: Database) -> None:
+def test_another_callers_key_is_another_request(database: Database) -> None:
     work = Work()
-    answers = [_once(database, None, work) for _ in range(2)]
-    assert answers[0][0] != answers[1][0]
-    assert [kept for _, kept in answers] == [False, False]
-    assert _keys(database) == 0
+    answers = {_once(database, "key", work, caller=caller)[0].body for caller in ("one", "other")}
+    assert (work.done, len(answers)) == (2, 2)
+    assert _once(database, "key", work, b"another body", caller="third")[1] is False
 
 
 def test_the_same_key_for_another_request_is_refused(database: Database) -> None:
@@ -91,7 +92,7 @@ def _fail() -> Answer:
 
 def test_a_request_that_fails_leaves_no_key(database: Database) -> None:
     with pytest.raises(_WorkFailedError), database.unit_of_work() as session:
-        once(session, "key", BODY, _fail)
+        once(session, "caller", "key", BODY, _fail)
     assert _keys(database) == 0
     work = Work()
     assert _once(database, "key", work, b"even for another body")[1] is False
@@ -102,7 +103,7 @@ def test_sixteen_at_once_get_one_answer(database: Database) -> None:
     work = Work()
     answers = together(16, lambda _: _once(database, "key", work))
     assert work.done == 1
-    assert len({answer for answer, _ in answers}) == 1
+    assert len({answer.body for answer, _ in answers}) == 1
     assert sum(kept for _, kept in answers) == 15
 
 
@@ -134,7 +135,7 @@ def test_who_waits_for_a_request_that_then_fails_does_the_work(database: Databas
 
     def first() -> None:
         with pytest.raises(_WorkFailedError), database.unit_of_work() as session:
-            once(session, "key", BODY, fail_late)
+            once(session, "caller", "key", BODY, fail_late)
 
     threads = [Thread(target=first), Thread(target=lambda: answers.append(_once(database, "key", work)))]
     threads[0].start()
@@ -160,6 +161,41 @@ def test_a_key_is_kept_for_a_day(database: Database) -> None:
     assert _once(database, "key", work, b"another body") == (second, True)
 
 
+def test_a_repetition_that_waits_too_long_is_told_to_come_back(database: Database) -> None:
+    work, inside, go_on = Work(), Event(), Event()
+
+    def slow() -> Answer:
+        inside.set()
+        assert go_on.wait(60)
+        return work()
+
+    def first() -> None:
+        with database.unit_of_work() as session:
+            once(session, "caller", "key", BODY, slow)
+
+    thread = Thread(target=first)
+    thread.start()
+    assert inside.wait(60)
+    with pytest.raises(IdempotencyBusyError) as busy:
+        _once(database, "key", work, wait_s=0.05)
+    assert (busy.value.status, busy.value.headers) == (409, {"Retry-After": "1"})
+    go_on.set()
+    thread.join(60)
+    assert _once(database, "key", work)[1] is True
+    assert work.done == 1
+
+
+def test_old_keys_are_purged_and_no_others(database: Database) -> None:
+    work = Work()
+    _once(database, "old", work)
+    _age(database, "24 hours 1 minute")
+    _once(database, "new", work)
+    with database.unit_of_work() as session:
+        assert purge_idempotency_keys(session) == 1
+        assert session.scalars(select(IdempotencyKey.key)).all() == ["new"]
+        assert purge_idempotency_keys(session) == 0
+
+
 def _age(database: Database, age: str) -> None:
     with database.unit_of_work() as session:
         session.execute(text("UPDATE idempotency_keys SET created_at = now() - CAST(:age AS interval)"), {"age": age})
@@ -174,9 +210,9 @@ def test_a_forced_run_that_is_asked_for_again_with_its_key_is_one_run(database: 
             def answer() -> Answer:
                 post = ReproductionPost(force=True)
                 run_id, _ = request_reproduction(session, subject.ref, post, QUEUE, bell)
-                return Answer(202, "", str(run_id).encode())
+                return Answer(202, {}, str(run_id).encode())
 
-            return once(session, "key", BODY, answer)[0].body
+            return once(session, "caller", "key", BODY, answer)[0].body
 
     answers = together(16, ask)
     with database.unit_of_work() as session:

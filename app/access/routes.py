@@ -1,0 +1,130 @@
+"""Routers that ask for a key: what a router is made by says whether it is public or which scope it takes."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Annotated, Any, ClassVar, Final, cast
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.routing import APIRoute
+from starlette.types import Message, Receive, Send
+from starlette.types import Scope as AsgiScope
+
+from app.access.actor import ACTOR, Actor
+from app.access.gate import Gate
+from app.access.limits import Count
+from app.access.scopes import Scope
+from app.core.web import SESSION_INFO, JsonOnly, problems
+
+SCHEME: Final = "apiKey"
+_HEADERS: Final = "access_headers"
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def public_router(**options: Any) -> APIRouter:  # noqa: ANN401  # APIRouter's own
+    """A router of what everybody may read, unless `access.reads` is `keys`. A key that is sent has to be valid."""
+    options["responses"] = problems(401, 429) | options.get("responses", {})
+    return APIRouter(route_class=PublicRoute, **options)
+
+
+def protected_router(scope: Scope, **options: Any) -> APIRouter:  # noqa: ANN401  # APIRouter's own
+    """A router of what takes a key with this scope: changes, whose bodies are JSON, and reads that are not public."""
+    route = type("ProtectedRoute", (ProtectedRoute,), {"scope": scope})
+    declared = problems(400, 401, 403, 413, 415, 422, 429, 503)
+    options["responses"] = declared | options.get("responses", {})
+    return APIRouter(route_class=route, dependencies=[JsonOnly], **options)
+
+
+class PublicRoute(APIRoute):
+    """Admits readers."""
+
+    def __init__(self, *args: Any, openapi_extra: dict[str, Any] | None = None, **options: Any) -> None:  # noqa: ANN401  # APIRoute's own
+        extra = {"security": [{}, {SCHEME: []}], **(openapi_extra or {})}
+        super().__init__(*args, openapi_extra=extra, **options)
+
+    def get_route_handler(self) -> Handler:
+        """The handler, behind the door: nothing of the body is read before."""
+        handler = super().get_route_handler()
+
+        async def admitted(request: Request) -> Response:
+            await gate_of(request).admit_read(request)
+            return await handler(request)
+
+        return admitted
+
+    async def handle(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Answer; where reading takes a key, for its holder's eyes alone."""
+        closed = not cast("Gate", scope["app"].state.gate).reads_are_public
+        await super().handle(scope, receive, _privately(send) if closed else send)
+
+
+class ProtectedRoute(APIRoute):
+    """Admits holders of a key with the scope, and has what they change be their doing."""
+
+    scope: ClassVar[Scope]
+
+    def __init__(self, *args: Any, openapi_extra: dict[str, Any] | None = None, **options: Any) -> None:  # noqa: ANN401  # APIRoute's own
+        extra = {"security": [{SCHEME: [self.scope.value]}], **(openapi_extra or {})}
+        super().__init__(*args, openapi_extra=extra, **options)
+
+    def get_route_handler(self) -> Handler:
+        """The handler, behind the door: nothing of the body is read before."""
+        handler = super().get_route_handler()
+
+        async def admitted(request: Request) -> Response:
+            gate = gate_of(request)
+            if request.method == "GET":
+                actor = await gate.admit_protected_read(request, self.scope)
+            else:
+                admitted = await gate.admit_change(request, self.scope)
+                actor = admitted.actor
+                request.scope[_HEADERS] = _limit_headers(admitted.counts)
+            request.scope[SESSION_INFO] = {ACTOR: actor}
+            return await handler(request)
+
+        return admitted
+
+    async def handle(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Answer, with the limits' headers on whatever the answer is once they were counted."""
+
+        async def send_with_limits(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", []), *scope.get(_HEADERS, [])]}
+            await send(message)
+
+        await super().handle(scope, receive, _privately(send_with_limits))
+
+
+def _privately(send: Send) -> Send:
+    """Send what no shared cache keeps and no page of another origin reads."""
+
+    async def send_privately(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [
+                (name, value.replace(b"public", b"private") if name == b"cache-control" else value)
+                for name, value in message.get("headers", [])
+                if not name.startswith(b"access-control-")
+            ]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return send_privately
+
+
+def _limit_headers(counts: Sequence[Count]) -> list[tuple[bytes, bytes]]:
+    fields = {
+        "ratelimit-policy": ", ".join(count.policy_field for count in counts),
+        "ratelimit": ", ".join(count.limit_field for count in counts),
+    }
+    return [(name.encode(), value.encode()) for name, value in fields.items()]
+
+
+def gate_of(request: Request) -> Gate:
+    """The door of the application."""
+    return cast("Gate", request.app.state.gate)
+
+
+async def get_actor(request: Request) -> Actor:
+    """Who asks for this change."""
+    return cast("Actor", request.scope[SESSION_INFO][ACTOR])
+
+
+ActorDep = Annotated[Actor, Depends(get_actor)]
