@@ -16,7 +16,8 @@ from redis.retry import Retry
 from app.access.errors import LimitsUnavailableError, RateLimitedError
 from app.access.local import LocalLimiter
 
-_ANSWER_S: Final = 0.3
+_ANSWER_S: Final = 2.0
+"""Redis that is down refuses at once; one that is slow, on a busy machine, is no reason to refuse a change."""
 _AWAY_S: Final = 1.0
 """So long Redis is left alone after it did not answer, so that not every request waits for it."""
 _MINUTE: Final = 60
