@@ -15,6 +15,9 @@ CHANNEL: Final = "verdicts"
 """Triggers of the database notify it with the subject that changed, or `*` (migration 0002)."""
 GONE: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What asyncpg raises where the database does not answer."""
+_PATIENCE_S: Final = 10.0
+"""For a connection and for an answer. A lease may run out meanwhile, and is renewed by a late answer all the same: to
+connect anew each time would keep a busy machine from ever hearing anything."""
 _BARRIER: Final = "barrier:"
 _ENTER: Final = (
     "INSERT INTO serving_processes (id, heard, lease_until) SELECT $1, last_value, clock_timestamp() + $2 "
@@ -64,7 +67,7 @@ class Listener:
             await asyncio.sleep(self._lease_s / 4)
 
     async def _listen(self) -> None:
-        connection = await asyncpg.connect(self._dsn, timeout=self._lease_s, command_timeout=self._lease_s)
+        connection = await asyncpg.connect(self._dsn, timeout=_PATIENCE_S, command_timeout=_PATIENCE_S)
         me = uuid4()
         try:
             connection.add_termination_listener(self._terminated)
