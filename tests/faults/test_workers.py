@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
 import psycopg
 import pytest
 
@@ -201,7 +200,7 @@ def test_a_worker_that_is_told_to_stop_hands_back_a_long_run(world: World) -> No
     run = world.run(run_id)
     assert (run.state.value, run.attempt, run.fence, run.worker is not None) == ("queued", 0, 1, True)
     assert 0 < run.progress_done < 2500
-    assert httpx.post(f"{world.base}/v1/reproductions/{run_id}/cancel").json()["state"] == "cancelled"
+    world.cancel(run_id)
 
 
 # --- starved

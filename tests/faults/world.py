@@ -24,6 +24,7 @@ from app.core.queue import Doorbell, make_celery
 from app.core.settings import Settings
 from app.embedded import EmbeddedServers
 from app.models import Reproduction
+from tests.factories.keys import make_key
 from tests.faults.holds import install_holds
 from tests.faults.processes import PATIENCE_S, Process, Zygote, wait_for
 from tests.faults.watch import Watch
@@ -41,8 +42,12 @@ QUICK: Final = {
     "VERDICTS_QUEUE__BACKOFF_S": "0.1",
     "VERDICTS_QUEUE__MAX_ATTEMPTS": "8",
     "VERDICTS_DATABASE_IDLE_S": "3",
+    "VERDICTS_ACCESS__WRITES_PER_MINUTE": "60000",
+    "VERDICTS_ACCESS__WRITES_PER_MINUTE_ADDRESS": "60000",
+    "VERDICTS_ACCESS__QUOTA_RUNS": "10000",
 }
-"""The same machinery at a quicker pace than a service has, so that nobody waits half a minute for a lease."""
+"""The same machinery at a quicker pace than a service has, so that nobody waits half a minute for a lease, and no limit
+on the one client."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class World:
             with self.database.unit_of_work() as session:
                 load_catalogue(session, Settings().catalogue_dir)
                 install_holds(session)
+            self._signed = {"Authorization": f"Bearer {make_key(self.database).key}"}
             self.dsn = urls.dsn
             logs = self._folder / "processes"
             logs.mkdir(exist_ok=True)
@@ -165,7 +171,14 @@ class World:
 
     def post(self, paper: str, **body: Any) -> httpx.Response:  # noqa: ANN401  # fields of the schema
         """Ask for a run; whatever the answer."""
-        return httpx.post(f"{self.base}/v1/papers/{paper}/reproductions", json=body, timeout=PATIENCE_S)
+        path = f"/v1/papers/{paper}/reproductions"
+        return httpx.post(self.base + path, json=body, headers=self._signed, timeout=PATIENCE_S)
+
+    def cancel(self, run_id: UUID) -> None:
+        """Cancel a run that waits."""
+        path = f"/v1/reproductions/{run_id}/cancel"
+        answer = httpx.post(self.base + path, headers=self._signed, timeout=PATIENCE_S)
+        assert answer.json()["state"] == "cancelled", answer.text
 
     def ask(self, driver: str, paper: str = RESCORED, **body: Any) -> UUID:  # noqa: ANN401  # as above
         """Ask for a run that has to be accepted; its id."""

@@ -85,7 +85,7 @@ def _refuse_unreadable(field: pa.Field) -> pa.DataType:
 
 
 def _refuse_claims(file: pq.ParquetFile, needed: list[str]) -> None:
-    """Raise MemoryError where the file says itself that it is too large; one that lies is counted while it is read."""
+    """Raise _TooLargeError where the file itself says so; one that lies is counted while it is read."""
     claimed = 0
     for group in range(file.metadata.num_row_groups):
         row_group = file.metadata.row_group(group)
@@ -93,7 +93,7 @@ def _refuse_claims(file: pq.ParquetFile, needed: list[str]) -> None:
         wanted = [chunk for chunk in chunks if chunk.path_in_schema.split(".")[0] in needed]
         claimed += sum(max(chunk.total_uncompressed_size, chunk.num_values) for chunk in wanted)
     if claimed > MAX_DECODED_BYTES:
-        raise MemoryError
+        raise _TooLargeError
 
 
 def _decoded_bytes(column: pa.Array) -> int:

@@ -3,13 +3,13 @@
 import os
 import threading
 from collections.abc import Sequence
-from contextvars import copy_context
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Self
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from structlog.contextvars import bind_contextvars, get_contextvars
 
 from app.protocol.driver import ReleasedPredictions
 from app.reproductions.errors import CancelRequestedError, LeaseLostError
@@ -43,8 +43,8 @@ class Heart:
         self._pace = Pace(stored, quick=isinstance(lease.spec.model, ReleasedPredictions))
         self._over: Exception | None = None
         self._stop = threading.Event()
-        # The ids that are bound here belong in the thread's lines, too.
-        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="heart", daemon=True)
+        self._ids = get_contextvars()
+        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -104,6 +104,8 @@ class Heart:
                     self._over = CancelRequestedError()
 
     def _run(self) -> None:
+        # The ids of the run, but not its trace: heartbeats would be a span every half second.
+        bind_contextvars(**self._ids)
         queue = self._context.settings.queue
         while not self._stop.wait(queue.heartbeat_s):
             if monotonic() - self._alive > queue.stall_s:
