@@ -12,7 +12,10 @@ from tests.faults.world import World
 
 @pytest.fixture(scope="session")
 def whole_world() -> Iterator[World]:
-    with TemporaryDirectory(prefix="verdicts-faults-", dir=in_memory()) as folder, World(Path(folder)) as world:
+    with (
+        TemporaryDirectory(prefix="verdicts-faults-", dir=in_memory(), ignore_cleanup_errors=True) as folder,
+        World(Path(folder)) as world,
+    ):
         yield world
 
 

@@ -286,17 +286,12 @@ time.time = lambda: _time() + {seconds}
 time.time_ns = lambda: _time_ns() + {seconds} * 10**9
 
 
-class Skewed(datetime.datetime):
-    @classmethod
-    def now(cls, tz=None):
-        return datetime.datetime.now(tz) + datetime.timedelta(seconds={seconds})
-
-
 def skewed_import(*args, **options):
     module = _import(*args, **options)
     clock = sys.modules.get("app.core.clock")
-    if hasattr(clock, "now"):  # not everywhere: some libraries' C code does not bear another class of that name
-        clock.datetime = Skewed
+    if hasattr(clock, "now") and not hasattr(clock, "true_now"):
+        clock.true_now = clock.now
+        clock.now = lambda: clock.true_now() + datetime.timedelta(seconds={seconds})
     return module
 
 

@@ -15,6 +15,7 @@ from app.core.telemetry import is_wanted
 from tests.factories.collector import Collector, collecting
 from tests.factories.databases import opened
 from tests.factories.drivers import make_subject
+from tests.factories.keys import make_key
 from tests.factories.runs import ask, read_run, take
 from tests.factories.served import serving
 
@@ -34,9 +35,12 @@ def variables(collector: Collector) -> dict[str, str]:
     return {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
 
 
-def loaded(database_url: str) -> None:
-    with opened(database_url) as database, database.unit_of_work() as session:
-        load_catalogue(session, Settings().catalogue_dir)
+def loaded(database_url: str) -> str:
+    """A database with the catalogue; a key to it."""
+    with opened(database_url) as database:
+        with database.unit_of_work() as session:
+            load_catalogue(session, Settings().catalogue_dir)
+        return make_key(database).key
 
 
 def test_a_request_and_its_sql_are_one_trace(
@@ -63,10 +67,11 @@ def test_a_request_and_its_sql_are_one_trace(
 def test_a_run_carries_on_the_trace_of_the_request_that_asked_for_it(
     collector: Collector, database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    loaded(database_url)
+    key = loaded(database_url)
     with serving(database_url, redis_url, tmp_path, **variables(collector)) as served:
         post = {"driver": RELEASED}
-        asked = httpx.post(f"{served.base}/v1/papers/2004.13606/reproductions", json=post, headers=HEADERS, timeout=60)
+        path = f"{served.base}/v1/papers/2004.13606/reproductions"
+        asked = httpx.post(path, json=post, headers={**HEADERS, "Authorization": f"Bearer {key}"}, timeout=60)
         assert asked.status_code == 202
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("VERDICTS_", "OTEL_"))}
     environment |= variables(collector)
