@@ -68,25 +68,6 @@ def _nothing(_entry: object) -> None:
     return
 
 
-class _Unobserved(Service):
-    """The layers that answer, without those that look on."""
-
-    def build_middleware_stack(self) -> ASGIApp:
-        return Hot(Edge(FastAPI.build_middleware_stack(self)), self.state.serving)
-
-
-class _SilentLane(Lane):
-    """The lane with nothing noted and no id made."""
-
-    def __init__(self, app: ASGIApp, serving: Serving, journal: Journal, ids: Ids) -> None:
-        super().__init__(app, serving, journal, ids)
-        self._note, self._id = _nothing, str
-
-
-def _nothing(_entry: object) -> None:
-    return
-
-
 def unobserved() -> ASGIApp:
     """The hot path alone."""
     app = create_app()
