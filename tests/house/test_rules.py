@@ -237,4 +237,4 @@ def test_every_module_says_what_it_is_for() -> None:
 def test_every_test_lies_in_a_room() -> None:
     """deploy/test.sh runs rooms, each in one of two environments: what lay beside them would never run."""
     assert [path.name for path in (ROOT / "tests").glob("test_*.py")] == []
-    assert not [path for path in (ROOT / "tests").rglob("*_test.py")]
+    assert not list((ROOT / "tests").rglob("*_test.py"))
