@@ -229,7 +229,7 @@ MANY = 2000
 
 @contextmanager
 def dripping_server(beginning: bytes) -> Iterator[tuple[int, list[int]]]:
-    """Says this, then a letter every 20 ms until the other side goes, or after a minute; its port, and how many letters it has sent."""
+    """Says this, then a letter every 20 ms until the other side goes, or for a minute; its port, and what was sent."""
     sent: list[int] = []
 
     def serve(listener: socket.socket) -> None:
