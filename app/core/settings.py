@@ -17,6 +17,8 @@ class QueueSettings(BaseModel):
     heartbeat_s: Annotated[float, Field(gt=0)] = 0.5
     max_attempts: Annotated[int, Field(ge=1)] = 3
     backoff_s: Annotated[float, Field(ge=0)] = 2.0
+    """Before the second attempt; twice as long before each one after it, up to `backoff_most_s`."""
+    backoff_most_s: Annotated[float, Field(ge=0)] = 60.0
     ring_again_s: Annotated[float, Field(gt=0)] = 10.0
     sweep_s: Annotated[float, Field(gt=0)] = 2.0
     deadline_s: Annotated[float, Field(gt=0)] = 7 * 24 * 3600.0
