@@ -81,6 +81,7 @@ SinceDep = Annotated[int | None, Depends(get_since)]
     "/events",
     operation_id="streamEvents",
     response_class=EventStream,
+    status_code=200,
     responses=problems(404, 410, 422, 503) | _STREAM,
 )
 def get_events(
@@ -113,6 +114,7 @@ def get_events(
     "/reproductions/{reproduction_id}/events",
     operation_id="streamReproductionEvents",
     response_class=EventStream,
+    status_code=200,
     responses=problems(404, 410, 422, 503)
     | _STREAM
     | {204: {"description": "The run has finished, and the client knows of it: there is nothing to come again for."}},
