@@ -8,6 +8,7 @@ cli            the command `verdicts`
 backup         the whole database in one file, and back
 hot            what is read most, answered from memory before FastAPI is reached
 badges         what others embed to show a verdict
+events         server-sent events: what happens to runs and verdicts, from a log that can be read again
 catalogue      what is brought in from files: driver catalogues (TOML) and paper documents (JSON)
 verdicts       decide (pure), issue (THE transaction), history, evidence, predictions
 reproductions  the queue of runs: request, claim, heartbeat, finish, sweep, cancel

@@ -4,13 +4,14 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette_compress import CompressMiddleware
+from starlette_compress import CompressMiddleware, remove_compress_type
 
 from app.access.door import Door
 from app.access.gate import Gate
@@ -25,11 +26,17 @@ from app.core.health import router as operations
 from app.core.journal import Journal
 from app.core.logging import configure_logging
 from app.core.metrics import router as metrics
+from app.core.patience import STOPPING
 from app.core.queue import REQUEST_PATIENCE_S, Doorbell, make_celery
 from app.core.requests import Bound, Ids, Requests
 from app.core.settings import Settings
 from app.core.telemetry import start_telemetry, stop_telemetry
 from app.core.web import add_problem_schema
+from app.events.feed import Feed
+from app.events.metrics import StreamMetrics
+from app.events.prune import prune_events
+from app.events.slots import Slots
+from app.events.stream import MEDIA_TYPE as EVENT_STREAM
 from app.hot.dispatcher import Hot
 from app.hot.documents import Documents
 from app.hot.lane import Lane
@@ -46,6 +53,7 @@ verdict: *reproduced*, *not reproduced* or *inconclusive*, with the evidence for
 
 SMALLEST_COMPRESSED: Final = 1000
 """Bytes: what fits one packet arrives no sooner for being smaller."""
+remove_compress_type(EVENT_STREAM)  # a compressor for each stream would take a megabyte for as long as it is open
 
 
 class Service(FastAPI):
@@ -108,7 +116,12 @@ def create_app(settings: Settings | None = None) -> Service:
     app.state.serving = Serving(settings, app.state.database)
     app.state.registry = CollectorRegistry()
     # The API sweeps too, so that runs expire and bells ring again while no worker is up.
-    app.state.sweeper = Sweeper(app.state.database, app.state.doorbell, settings.queue)
+    chores = {"purged_events": partial(prune_events, keep_days=settings.events.keep_days)}
+    app.state.sweeper = Sweeper(app.state.database, app.state.doorbell, settings.queue, chores=chores)
+    serving = app.state.serving
+    app.state.feed = Feed(app.state.database, settings.events, serving.cache.watch, serving.settled)
+    app.state.streams = Slots(settings.events)
+    app.state.registry.register(StreamMetrics(app.state.streams))
     app.state.registry.register(HotMetrics(app.state.serving))
     app.state.registry.register(QueueMetrics(app.state.database, app.state.sweeper))
     app.state.journal = Journal(log=logging.getLogger().isEnabledFor(logging.INFO))
@@ -136,10 +149,12 @@ def serve() -> ASGIApp:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     await app.state.serving.open()
+    await app.state.feed.open()
     with app.state.sweeper:
-        yield
+        yield {STOPPING: app.state.feed.stop}
+    await app.state.feed.close()
     await app.state.serving.close()
     app.state.journal.flush()
     app.state.doorbell.close()

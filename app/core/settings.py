@@ -57,6 +57,24 @@ class ServingSettings(BaseModel):
     """Requests with `Prefer: wait` at a time; more are answered at once."""
 
 
+class EventSettings(BaseModel):
+    """The log of events and its streams. Durations are in seconds."""
+
+    keep_days: Annotated[float, Field(gt=0)] = 30.0
+    """How long an event can be asked for again."""
+    streams: Annotated[int, Field(ge=0)] = 600
+    """At once, of one process; below `limits.connections`, so that there is room for everybody else."""
+    streams_of_address: Annotated[int, Field(ge=1)] = 50
+    heartbeat_s: Annotated[float, Field(gt=0)] = 15.0
+    """A stream that says nothing else says at least this often that it is there."""
+    longest_s: Annotated[float, Field(gt=0)] = 3600.0
+    """After this a stream ends, and its client comes again: with a key that is still valid, to any process."""
+    poll_s: Annotated[float, Field(gt=0)] = 0.5
+    """How often running runs are looked at, and the log, should the message about it get lost."""
+    retry_ms: Annotated[int, Field(ge=0)] = 2000
+    """How long a client is asked to wait before it comes again."""
+
+
 class AccessSettings(BaseModel):
     """Who may do what, and how often."""
 
@@ -116,6 +134,7 @@ class Settings(BaseSettings):
     access: AccessSettings = AccessSettings()
     arxiv: ArxivSettings = ArxivSettings()
     serving: ServingSettings = ServingSettings()
+    events: EventSettings = EventSettings()
 
     @property
     def cache_dir(self) -> Path:

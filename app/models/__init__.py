@@ -4,6 +4,7 @@ from app.models.access import ApiKey, AuditEntry
 from app.models.base import Base
 from app.models.claim import Claim
 from app.models.driver import Driver
+from app.models.event import Event
 from app.models.evidence import Evidence, Prediction
 from app.models.idempotency import IdempotencyKey
 from app.models.paper import Paper, PaperAlias, PaperDocument, PaperVersion
@@ -17,6 +18,7 @@ __all__ = [
     "Base",
     "Claim",
     "Driver",
+    "Event",
     "Evidence",
     "IdempotencyKey",
     "Paper",

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Row, case, func, literal_column, select
+from sqlalchemy import case, func, literal_column, select
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.orm import Session
 
 from app.core.pagination import Page, decode_cursor, encode_cursor
 from app.models import Driver, Paper, PaperVersion, Reproduction, ReproductionState, Verdict, VerdictKind
-from app.papers.errors import PaperMovedError
-from app.papers.find import find_paper, find_version
+from app.papers.find import find_present_paper, find_version
 from app.papers.ids import PaperRef
 from app.protocol.slices import SliceSpec
 from app.reproductions.errors import ReproductionNotFoundError
@@ -19,13 +18,14 @@ from app.reproductions.turns import queue_position
 from app.statistics.binomial import binomial_interval
 
 _POSITION = queue_position()
-_READ = (
+READ = (
     select(Reproduction, Paper.arxiv_id, PaperVersion.version, Driver.slug, Verdict.id)
     .join(Paper, Paper.id == Reproduction.paper_id)
     .join(PaperVersion, PaperVersion.id == Reproduction.paper_version_id)
     .join(Driver, Driver.id == Reproduction.driver_id)
     .outerjoin(Verdict, Verdict.reproduction_id == Reproduction.id)
 )
+"""A run with what `run_read` takes beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +39,12 @@ class ReproductionFilter:
 
 def read_reproduction(session: Session, reproduction_id: UUID) -> ReproductionRead:
     """One run, with its place in the queue. Raises ReproductionNotFoundError."""
-    row = session.execute(_READ.where(Reproduction.id == reproduction_id)).one_or_none()
+    row = session.execute(READ.where(Reproduction.id == reproduction_id)).one_or_none()
     if row is None:
         raise ReproductionNotFoundError(reproduction_id)
     waiting = row[0].state is ReproductionState.queued
     position = session.scalar(select(_POSITION).where(Reproduction.id == reproduction_id)) if waiting else None
-    return _read(row, position)
+    return run_read(*row, position=position)
 
 
 def version_statement() -> str:
@@ -68,9 +68,9 @@ def list_reproductions(
 ) -> Page[ReproductionRead]:
     """A page of runs, newest first. The place in the queue is given on the single run only."""
     before = decode_cursor("reproductions", cursor, lambda key: UUID(key[0]))
-    query = _READ.order_by(Reproduction.id.desc()).limit(limit + 1)
+    query = READ.order_by(Reproduction.id.desc()).limit(limit + 1)
     if wanted.paper is not None:
-        paper = _paper(session, wanted.paper)
+        paper = find_present_paper(session, wanted.paper)
         query = query.where(Reproduction.paper_id == paper.id)
         if wanted.paper.version is not None:
             version = find_version(session, paper, wanted.paper.version)
@@ -81,21 +81,15 @@ def list_reproductions(
         query = query.where(Reproduction.kind == wanted.kind)
     query = query.where(Reproduction.id < before) if before is not None else query
     rows = session.execute(query).all()
-    items = [_read(row, None) for row in rows[:limit]]
+    items = [run_read(*row) for row in rows[:limit]]
     following = encode_cursor("reproductions", [str(items[-1].id)]) if len(rows) > limit else None
     return Page(items=items, next_cursor=following)
 
 
-def _paper(session: Session, ref: PaperRef) -> Paper:
-    """The paper, also by the id it had as a draft: a list has no other address to send its reader to."""
-    try:
-        return find_paper(session, ref)
-    except PaperMovedError as moved:
-        return find_paper(session, PaperRef(moved.arxiv_id))
-
-
-def _read(row: Row[Reproduction, str, int, str, UUID], position: int | None) -> ReproductionRead:
-    run, arxiv_id, version, slug, verdict_id = row
+def run_read(
+    run: Reproduction, arxiv_id: str, version: int, slug: str, verdict_id: UUID | None, *, position: int | None = None
+) -> ReproductionRead:
+    """The run as it is served; `position` is its place in the queue."""
     return ReproductionRead(
         id=run.id,
         paper_arxiv_id=arxiv_id,

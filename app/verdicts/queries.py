@@ -1,5 +1,6 @@
 """Reading verdicts: one, a paper's history, the feed, and the evidence."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -40,6 +41,12 @@ def read_verdict(session: Session, verdict_id: UUID) -> VerdictRead:
     if row is None:
         raise VerdictNotFoundError(verdict_id)
     return _read(row)
+
+
+def read_verdicts(session: Session, verdict_ids: Collection[UUID]) -> dict[UUID, VerdictRead]:
+    """These verdicts, by id."""
+    rows = session.execute(_READ.where(Verdict.id.in_(verdict_ids))).all() if verdict_ids else []
+    return {row[0].id: _read(row) for row in rows}
 
 
 def list_verdicts(session: Session, wanted: VerdictFilter, limit: int, cursor: str | None) -> Page[VerdictRead]:
