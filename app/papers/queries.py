@@ -56,8 +56,7 @@ def list_papers(session: Session, wanted: PaperFilter, limit: int, cursor: str |
     listing = "papers-by-id" if order.by_id else "papers"
     after: Key | None = decode_cursor(listing, cursor, _id if order.by_id else _moment_and_id)
     papers, following = find_page(session, wanted.q, _filters(wanted), order, after, limit)
-    key = [following] if isinstance(following, str) else following and [_milliseconds(following[0]), following[1]]
-    return Page(items=[_summary(paper) for paper in papers], next_cursor=encode_cursor(listing, key) if key else None)
+    return Page(items=[_summary(paper) for paper in papers], next_cursor=following and _cursor(listing, following))
 
 
 def _id(key: list[str]) -> Key:
@@ -68,8 +67,11 @@ def _moment_and_id(key: list[str]) -> Key:
     return datetime.fromtimestamp(int(key[0]) / 1000, UTC), key[1]
 
 
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+def _cursor(listing: str, key: Key) -> str:
+    if isinstance(key, str):
+        return encode_cursor(listing, [key])
+    moment, arxiv_id = key
+    return encode_cursor(listing, [round(moment.timestamp() * 1000), arxiv_id])
 
 
 def _filters(wanted: PaperFilter) -> list[ColumnElement[bool]]:
@@ -83,7 +85,7 @@ def _filters(wanted: PaperFilter) -> list[ColumnElement[bool]]:
         unchecked = wanted.status == "none"
         found.append(Paper.headline_status.is_(None) if unchecked else Paper.headline_status == wanted.status)
     if wanted.withdrawn is not None:
-        found.append(Paper.withdrawn if wanted.withdrawn else ~Paper.withdrawn)
+        found.append(Paper.withdrawn.expression if wanted.withdrawn else ~Paper.withdrawn)
     return found
 
 

@@ -131,8 +131,8 @@ def _reach(
     return [(row[0], row[1] if order.by_id else (row[1], row[2])) for row in rows]
 
 
-def _steps(walk: Walk, order: Order, after: Key | None, end: Key | None) -> Select[Any]:
-    query: Select[Any] = select(walk.source.arxiv_id, walk.source.newest_verdict_at)
+def _steps(walk: Walk, order: Order, after: Key | None, end: Key | None) -> Select[str, datetime]:
+    query = select(walk.source.arxiv_id, walk.source.newest_verdict_at)
     query = query.where(walk.condition) if walk.condition is not None else query
     query = query.where(order.behind(walk.source, after)) if after is not None else query
     return query.where(order.up_to(walk.source, end)) if end is not None else query
