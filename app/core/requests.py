@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from app.core.journal import Journal
 
@@ -81,5 +81,5 @@ class Bound:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
-        with bound_contextvars(request_id=scope.get("request_id", "")):
-            await self._app(scope, receive, send)
+        bind_contextvars(request_id=scope.get("request_id", ""))  # of this request's task, which ends with it
+        await self._app(scope, receive, send)
