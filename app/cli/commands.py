@@ -21,7 +21,7 @@ from app.cli.service import DataDirOption, JsonOption, connected, session_of
 from app.cli.show import console, document_panel, drivers_table, papers_table, verdict_panel
 from app.cli.up import run_everything
 from app.core.migrate import upgrade
-from app.core.patience import patient
+from app.core.quick import quick
 from app.core.settings import Settings
 from app.drivers.queries import list_drivers
 from app.embedded import Supervisor
@@ -65,7 +65,7 @@ def api(host: HostOption = "127.0.0.1", port: PortOption = 8000, data_dir: DataD
         port=port,
         log_config=None,
         access_log=False,
-        http=patient(settings.limits),
+        http=quick(settings.limits),
         ws="none",
         # Whose X-Forwarded-For counts is VERDICTS_ACCESS__TRUSTED_PROXIES's to say; uvicorn believes any local peer.
         proxy_headers=False,

@@ -65,6 +65,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._deadline = self._write_deadline = _NEVER
         self._head_bytes = 0
         self._in_head = False
+        self._rests = False
         self._owes_since: float | None = None
         self._running: RequestResponseCycle | None = None
 
@@ -99,13 +100,16 @@ class PatientProtocol(HttpToolsProtocol):
         """Count what a head takes; one that is too large is refused before it is whole."""
         if self._in_head:
             self._head_bytes += len(data)
+            if self._rests:
+                self._rests = False
+                self._deadline += self._limits.head_s
         super().data_received(data)
         if self._in_head and self._head_bytes > self._limits.head_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         """The head has come: its clock stops."""
-        self._in_head = False
+        self._in_head = self._rests = False
         self._deadline = _NEVER
         super().on_headers_complete()
 
@@ -140,6 +144,11 @@ class PatientProtocol(HttpToolsProtocol):
         moment = monotonic()
         self._in_head, self._head_bytes, self._owes_since = True, 0, moment
         self._deadline = moment + seconds
+
+    def _rest(self, moment: float) -> None:
+        """The pause between two requests, with no timer of its own: its end, and then the head's, is a deadline."""
+        self._in_head = self._rests = True
+        self._head_bytes, self._owes_since, self._deadline = 0, moment, moment + self.timeout_keep_alive
 
     def look(self, moment: float) -> None:
         """Give up on a client whose time is over by this moment."""

@@ -7,7 +7,7 @@ from app.models.driver import Driver
 from app.models.event import Event
 from app.models.evidence import Evidence, Prediction
 from app.models.idempotency import IdempotencyKey
-from app.models.paper import Paper, PaperAlias, PaperDocument, PaperVersion
+from app.models.paper import Paper, PaperAlias, PaperDocument, PaperVersion, PaperWord
 from app.models.reproduction import Reproduction, ReproductionState
 from app.models.serving import ServingProcess
 from app.models.verdict import Verdict, VerdictKind, VerdictOrigin
@@ -25,6 +25,7 @@ __all__ = [
     "PaperAlias",
     "PaperDocument",
     "PaperVersion",
+    "PaperWord",
     "Prediction",
     "Reproduction",
     "ReproductionState",
