@@ -166,6 +166,8 @@ class DecisionSpec(_Spec):
     margin: Annotated[float, Field(gt=0, lt=0.5)]
     """Delta, a fraction: 0.01 is one point. Half of the claim's last printed digit is added to it."""
     estimand: Estimand = Estimand.finite_population
+    early_stopping: bool = False
+    """Go through the slice in random order and stop once the confidence sequence decides (docs/evaluator.md)."""
     rule_version: Literal["1"] = "1"
 
 
@@ -222,5 +224,21 @@ class DriverSpec(_Spec):
             raise ValueError(msg)
         if self.slice.kind is not SliceKind.full and self.protocol.data == "full_split":
             msg = "protocol.data cannot be `full_split` while a slice is measured"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _stops_early_where_it_can(self) -> Self:
+        if not self.decision.early_stopping:
+            return self
+        rules = {
+            "metric `accuracy`": self.metric is MetricName.accuracy,
+            "estimand `finite_population`": self.decision.estimand is Estimand.finite_population,
+            "a slice that is not balanced": self.slice.kind is not SliceKind.balanced,
+            "a protocol.data other than `full_split`": self.protocol.data != "full_split",
+        }
+        missing = [rule for rule, kept in rules.items() if not kept]
+        if missing:
+            msg = f"early stopping needs {', '.join(missing)}"
             raise ValueError(msg)
         return self

@@ -41,6 +41,7 @@ def conclude_run(session: Session, lease: Lease, facts: dict[str, Any]) -> Verdi
         estimand=spec.decision.estimand,
         margin=spec.decision.margin,
         match=spec.protocol.match,
+        early_stopping=spec.decision.early_stopping,
     )
     document = decision_document(decision, margin=spec.decision.margin)
     session.get_one(Evidence, lease.evidence_id).content = {
@@ -83,7 +84,8 @@ def _split_counts(spec: DriverSpec, facts: dict[str, Any]) -> dict[str, int]:
 
 
 def _refuse_incomplete(confusion: Confusion, facts: dict[str, Any]) -> None:
-    expected = facts["slice"]["size"]
+    stopping = facts.get("stopping")
+    expected = stopping["examined"] if stopping else facts["slice"]["size"]
     if confusion.n != expected:
         detail = f"{confusion.n} of {expected} predictions are stored; the run has to be repeated."
         raise DriverError("predictions_incomplete", detail, retryable=True)
