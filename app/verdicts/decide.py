@@ -11,6 +11,7 @@ from app.statistics.design import LARGEST_SAMPLE, first_decided
 from app.statistics.equivalence import Position, Zone, allowance, judge
 from app.statistics.intervals import Interval, IntervalMethod, binomial_interval
 from app.statistics.label_map import LabelMapSuspectError, refuse_suspect_labels
+from app.statistics.metrics import MetricName
 from app.statistics.posterior import p_inside_finite, p_inside_superpopulation
 from app.statistics.printed import PrintedValueError, ReportedValue
 from app.statistics.sequential import SEQUENCE_ALPHA, ConfidenceSequence
@@ -131,6 +132,10 @@ class Decision:
     rule_version: str
     early_stopping: bool = False
     """Whether the intervals are the confidence sequence's, which hold at whatever moment the run stopped."""
+    metric: MetricName = MetricName.accuracy
+    bootstrap_seed: int | None = None
+    bootstrap_draws: int | None = None
+    """With the seed, of the bootstrap that gave the intervals; None where they have a closed form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +201,7 @@ def decide(
 
     Raises EstimandError where the measurement cannot speak about the estimand, and ValueError for a bad margin.
     """
-    if not 0 < margin < LARGEST_MARGIN:
-        msg = f"the margin is a share in (0, {LARGEST_MARGIN}), not {margin}"
-        raise ValueError(msg)
+    require_margin(margin)
     finite = estimand is Estimand.finite_population
     _refuse_unfit(measurement, finite=finite, early_stopping=early_stopping)
     rule, strata = _Rule(Zone.of_claim(reported, margin), finite, early_stopping), measurement.strata
@@ -220,11 +223,18 @@ def decide(
         margin=allowance(reported, margin),
         p_inside=p_inside,
         ceiling=ceiling,
-        confidence=round(_belief(position, p_inside) * ceiling, 4),
+        confidence=round(belief(position, p_inside) * ceiling, 4),
         more_examples_needed=rule.more_examples(strata) if position is Position.undecided else 0,
         rule_version=RULE_VERSION,
         early_stopping=early_stopping,
     )
+
+
+def require_margin(margin: float) -> None:
+    """Raise ValueError where the margin is not in (0, 0.5)."""
+    if not 0 < margin < LARGEST_MARGIN:
+        msg = f"the margin is a share in (0, {LARGEST_MARGIN}), not {margin}"
+        raise ValueError(msg)
 
 
 def _refuse_unfit(measurement: Measurement, *, finite: bool, early_stopping: bool) -> None:
@@ -236,7 +246,8 @@ def _refuse_unfit(measurement: Measurement, *, finite: bool, early_stopping: boo
         raise EstimandError(msg)
 
 
-def _belief(position: Position, p_inside: float) -> float:
+def belief(position: Position, p_inside: float) -> float:
+    """The probability that the value lies where the position says; undecided: on the likelier side."""
     if position is Position.inside:
         return p_inside
     return max(p_inside, 1 - p_inside) if position is Position.undecided else 1 - p_inside
