@@ -1,6 +1,8 @@
 """Reading reproductions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import case, func, literal_column, select
@@ -16,6 +18,7 @@ from app.reproductions.errors import ReproductionNotFoundError
 from app.reproductions.schemas import Progress, ReproductionRead, RunError, RunningEstimate
 from app.reproductions.turns import queue_position
 from app.statistics.binomial import binomial_interval
+from app.statistics.sequential import SEQUENCE_ALPHA, ConfidenceSequence
 
 _POSITION = queue_position()
 READ = (
@@ -103,7 +106,7 @@ def run_read(
         done=run.state.done,
         stage=run.stage,
         progress=Progress(done=run.progress_done, total=run.progress_total, correct=run.progress_correct),
-        estimate=running_estimate(run.progress_correct, run.progress_done),
+        estimate=running_estimate(run.progress_correct, run.progress_done, run.spec),
         queue_position=position,
         priority=run.priority,
         attempt=run.attempt,
@@ -120,9 +123,15 @@ def run_read(
     )
 
 
-def running_estimate(correct: int, done: int) -> RunningEstimate | None:
-    """Accuracy so far with its 95 % interval; None before the first example."""
+def running_estimate(correct: int, done: int, spec: Mapping[str, Any]) -> RunningEstimate | None:
+    """Accuracy so far with its 95 % interval; None before the first example.
+
+    A run that may stop early shows its confidence sequence, which bears being looked at: never a Wilson interval.
+    """
     if done == 0:
         return None
-    interval = binomial_interval(correct, done, 0.95)
+    if spec["decision"].get("early_stopping"):
+        interval = ConfidenceSequence(spec["data"]["size"], SEQUENCE_ALPHA, done, correct).interval
+    else:
+        interval = binomial_interval(correct, done, 0.95)
     return RunningEstimate(value=correct / done, interval_95=(interval.low, interval.high), method=interval.method)
