@@ -9,6 +9,7 @@ from app.badges import endpoints as badges
 from app.claims import endpoints as claims
 from app.designs import endpoints as designs
 from app.drivers import endpoints as drivers
+from app.exports import endpoints as exports
 from app.papers import endpoints as papers
 from app.reproductions import endpoints as reproductions
 from app.verdicts import endpoints as verdicts
@@ -16,6 +17,7 @@ from app.verdicts import endpoints as verdicts
 # A paper's own address ends in an id that may hold a slash, so the routes below a paper come before it.
 PUBLIC: Final[tuple[APIRouter, ...]] = (
     badges.public,
+    exports.public,
     verdicts.public,
     reproductions.public,
     claims.public,
@@ -30,6 +32,8 @@ PROTECTED: Final[tuple[APIRouter, ...]] = (
     claims.protected,
     papers.protected,
 )
+WELL_KNOWN: Final[tuple[APIRouter, ...]] = (exports.well_known,)
+"""Public, too, and below no version: RFC 8615 gives their addresses."""
 
 
 def v1() -> APIRouter:

@@ -15,7 +15,7 @@ from starlette_compress import CompressMiddleware
 from app.access.door import Door
 from app.access.gate import Gate
 from app.access.openapi import add_security
-from app.api import v1
+from app.api import WELL_KNOWN, v1
 from app.core.body_clock import BodyClock
 from app.core.cors import PublicCors
 from app.core.db import Database
@@ -30,6 +30,7 @@ from app.core.requests import Bound, Ids, Requests
 from app.core.settings import Settings
 from app.core.telemetry import start_telemetry, stop_telemetry
 from app.core.web import add_problem_schema
+from app.exports.signing import SigningKey
 from app.hot.dispatcher import Hot
 from app.hot.documents import Documents
 from app.hot.lane import Lane
@@ -116,8 +117,11 @@ def create_app(settings: Settings | None = None) -> Service:
     app.lane = Lane(app.usual_way, app.state.serving, app.state.journal, app.state.ids)
     app.state.registry.register(app.state.journal)
     app.state.gate = Gate(settings.access, app.state.database, settings.redis_url)
+    app.state.signing_key = SigningKey.read(settings.signing_key_file) if settings.signing_key_file else None
     install_error_handlers(app)
     app.include_router(v1())
+    for router in WELL_KNOWN:
+        app.include_router(router)
     app.include_router(operations)
     app.include_router(metrics)
     return app

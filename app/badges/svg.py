@@ -23,13 +23,14 @@ def draw(badge: BadgeRead) -> str:
     left, right = (odd_width(text) + 2 * _PADDING for text in (label, message))
     name = escape(f"{label}: {message}", _QUOTES)
     dark = badge.color in _DARK_ON
+    # Ids are of what they clip, so that several badges may stand inside one page.
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" aria-label="{name}">'
         f"<title>{name}</title>"
         '<linearGradient id="s" x2="0" y2="100%"><stop offset="0" stop-color="#bbb" stop-opacity=".1"/>'
         '<stop offset="1" stop-opacity=".1"/></linearGradient>'
-        f'<clipPath id="r"><rect width="{left + right}" height="20" rx="3" fill="#fff"/></clipPath>'
-        f'<g clip-path="url(#r)"><rect width="{left}" height="20" fill="#555"/>'
+        f'<clipPath id="r{left + right}"><rect width="{left + right}" height="20" rx="3" fill="#fff"/></clipPath>'
+        f'<g clip-path="url(#r{left + right})"><rect width="{left}" height="20" fill="#555"/>'
         f'<rect x="{left}" width="{right}" height="20" fill="{_COLOURS[badge.color]}"/>'
         f'<rect width="{left + right}" height="20" fill="url(#s)"/></g>'
         f'<g text-anchor="middle" font-family="{_FONT}" text-rendering="geometricPrecision" font-size="110">'
