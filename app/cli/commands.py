@@ -12,6 +12,7 @@ import uvicorn
 
 from app.catalogue.import_document import import_document, parse_document
 from app.catalogue.load import load_catalogue
+from app.cli.attestations import signing_key, verify
 from app.cli.backups import read_backup, write_backup
 from app.cli.devices import worker_services
 from app.cli.failures import UNEXPECTED_VERDICT, CommandError
@@ -33,7 +34,9 @@ from app.reproductions.schemas import ReproductionPost
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(keys, name="keys")
+app.add_typer(signing_key, name="signing-key")
 app.command()(audit)
+app.command()(verify)
 
 HostOption = Annotated[str, typer.Option(help="The address to listen on.")]
 PortOption = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]

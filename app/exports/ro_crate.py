@@ -68,12 +68,13 @@ def _graph(subject: Subject, files: list[Digest], public_url: str | None, licens
     yield from (_file(file) for file in files)
     yield from inputs
     yield _paper(subject)
-    yield _instrument(subject, public_url)
-    yield _run(subject, inputs, files)
+    instrument = _instrument(subject, public_url)
+    yield instrument
+    yield _run(subject, instrument, inputs, files)
     yield _verdict(subject, address)
 
 
-def _run(subject: Subject, inputs: list[Entity], files: list[Digest]) -> Entity:
+def _run(subject: Subject, instrument: Entity, inputs: list[Entity], files: list[Digest]) -> Entity:
     verdict = subject.verdict
     results = [{"@id": file.name} for file in files] + [{"@id": "#verdict"}]
     return _without_none(
@@ -82,7 +83,7 @@ def _run(subject: Subject, inputs: list[Entity], files: list[Digest]) -> Entity:
             "@type": "CreateAction",
             "name": f"Measuring {subject.claim.row}, {subject.claim.column} again",
             "description": "The measurement that the verdict rests on, with the files that went into it.",
-            "instrument": {"@id": _instrument_id(subject)},
+            "instrument": {"@id": instrument["@id"]},
             "agent": {"@id": _OPERATOR},
             "startTime": _moment(subject.started_at) if subject.started_at else None,
             "endTime": _moment(verdict.computed_at),
@@ -142,19 +143,16 @@ def _paper(subject: Subject) -> Entity:
     return {"@id": name, "@type": "ScholarlyArticle", "name": subject.title, "identifier": subject.arxiv_id}
 
 
-def _instrument_id(subject: Subject) -> str:
-    return f"#{subject.verdict.agent_version}"
-
-
 def _instrument(subject: Subject, public_url: str | None) -> Entity:
     version, _, slug = subject.verdict.agent_version.partition("-")
-    ours = subject.driver is not None
+    place = f"drivers/{slug}" if subject.driver else f"verdicts/{subject.verdict.id}"
+    address = f"{public_url}/v1/{place}" if public_url else None
     return {
-        "@id": _instrument_id(subject),
+        "@id": address or f"#{subject.verdict.agent_version}",
         "@type": "SoftwareApplication",
-        "name": str(subject.driver.get("description", slug)) if subject.driver else slug,
+        "name": str(subject.driver["description"]) if subject.driver else slug,
         "softwareVersion": version.removeprefix("v"),
-        "url": f"{public_url}/v1/drivers/{slug}" if ours and public_url else _SERVICE_URL,
+        "url": address or _SERVICE_URL,
     }
 
 

@@ -58,9 +58,7 @@ def test_every_claim_has_its_standing_verdict(client: Api, database: Database) -
     claim = client.post_claim(row="Ours", reported_value="0.918", unit="fraction")["id"]
     posted(client)
     other = client.post_verdict(claim=claim)
-    results = {
-        entry["name"]: [result["metrics"][0]["args"] for result in entry["results"]] for entry in index(client)
-    }
+    results = {entry["name"]: [result["metrics"][0]["args"] for result in entry["results"]] for entry in index(client)}
     assert [args["verdict"] for args in results["Ours"]] == [other["id"]]
     assert results["Ours"][0]["reported"] == 0.918
     assert len(results) == 2

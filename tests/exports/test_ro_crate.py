@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import requests
 from rocrate_validator import services
-from rocrate_validator.utils.http import HttpRequester
 
 from app.core.db import Database
 from app.core.settings import ExportSettings, Settings
@@ -37,14 +37,10 @@ class _Context:
         """It is a success."""
 
 
-class _Web:
+def _web(_session: object, url: str, **_: object) -> _Context:
     """Stands for the web: the context of RO-Crate 1.1, and nothing else."""
-
-    def get(self, url: str, **_: object) -> _Context:
-        assert url == "https://w3id.org/ro/crate/1.1/context", url
-        return _Context()
-
-    head = get
+    assert url == "https://w3id.org/ro/crate/1.1/context", url
+    return _Context()
 
 
 @pytest.fixture
@@ -56,9 +52,9 @@ def public(settings: Settings) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def _web(monkeypatch: pytest.MonkeyPatch) -> None:
-    HttpRequester.initialize_cache(no_cache=True)
-    monkeypatch.setattr(HttpRequester(), "session", _Web())
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    for verb in ("get", "head"):
+        monkeypatch.setattr(requests.Session, verb, _web)
 
 
 def unpacked(client: Api, address: str, verdict_id: str, folder: Path) -> Json:
@@ -79,7 +75,7 @@ def faults(folder: Path, severity: str) -> list[str]:
         rocrate_uri=str(folder),
         profile_identifier="process-run-crate",
         requirement_severity=severity,
-        no_cache=True,
+        no_cache=True,  # a session of requests, not one that writes files
     )
     return [f"{issue.severity}: {issue.message}" for issue in services.validate(settings).get_issues()]
 
