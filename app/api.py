@@ -9,6 +9,7 @@ from app.badges import endpoints as badges
 from app.claims import endpoints as claims
 from app.designs import endpoints as designs
 from app.drivers import endpoints as drivers
+from app.exports import dataset_endpoints as dataset
 from app.exports import endpoints as exports
 from app.papers import endpoints as papers
 from app.reproductions import endpoints as reproductions
@@ -18,6 +19,7 @@ from app.verdicts import endpoints as verdicts
 PUBLIC: Final[tuple[APIRouter, ...]] = (
     badges.public,
     exports.public,
+    dataset.public,
     verdicts.public,
     reproductions.public,
     claims.public,

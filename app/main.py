@@ -30,6 +30,7 @@ from app.core.requests import Bound, Ids, Requests
 from app.core.settings import Settings
 from app.core.telemetry import start_telemetry, stop_telemetry
 from app.core.web import add_problem_schema
+from app.exports.downloads import Downloads
 from app.exports.signing import SigningKey
 from app.hot.dispatcher import Hot
 from app.hot.documents import Documents
@@ -117,6 +118,7 @@ def create_app(settings: Settings | None = None) -> Service:
     app.lane = Lane(app.usual_way, app.state.serving, app.state.journal, app.state.ids)
     app.state.registry.register(app.state.journal)
     app.state.gate = Gate(settings.access, app.state.database, settings.redis_url)
+    app.state.downloads = Downloads(app.state.database, settings.exports)
     app.state.signing_key = SigningKey.read(settings.signing_key_file) if settings.signing_key_file else None
     install_error_handlers(app)
     app.include_router(v1())

@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.errors import MEDIA_TYPE, ProblemResponse, http_problem
 
+HEAD: Final = "head_is_asked"
+"""In a request's scope: only the headers of the answer go out, so nobody need make its body."""
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 
@@ -27,7 +29,7 @@ class Edge:
             await self.app(scope, receive, send)
             return
         head = scope["method"] == "HEAD"
-        inner = {**scope, "method": "GET"} if head else scope
+        inner = {**scope, "method": "GET", HEAD: True} if head else scope
         await self.app(inner, receive, _Answer(scope, receive, send, head=head))
         if head and "route" in inner:
             scope["route"] = inner["route"]  # who counts the requests asks for it

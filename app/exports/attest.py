@@ -81,11 +81,10 @@ _COUNTED = {"counts", "split_label_counts", "slice_kind"}
 def _measurement(subject: Subject, counts: tuple[int, int]) -> dict[str, Any]:
     content, facts = subject.content or {}, subject.facts
     labels = content.get("labels")
+    split, kind = facts.get("split_label_counts"), facts.get("slice_kind", "simple")
     if subject.driver is not None:
         split = dict(zip(labels or [], facts["data"]["label_counts"], strict=True))
         kind = subject.driver["slice"]["kind"]
-    else:
-        split, kind = facts.get("split_label_counts"), facts.get("slice_kind", "simple")
     return {
         "slice_kind": kind,
         "labels": labels,

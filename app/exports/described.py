@@ -74,7 +74,7 @@ def files_of(subject: Subject) -> Iterator[Digest]:
 
 
 def counts_of(content: Mapping[str, Any] | None) -> tuple[int, int] | None:
-    """The number of items and of correct ones, from the confusion matrix or from posted counts; None for an imported verdict."""
+    """How many items and how many correct ones, by the confusion matrix or posted counts; None where neither is."""
     if not content:
         return None
     confusion = content.get("confusion")
