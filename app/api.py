@@ -32,6 +32,7 @@ PROTECTED: Final[tuple[APIRouter, ...]] = (
     verdicts.protected,
     reproductions.protected,
     claims.protected,
+    claims.files,
     papers.protected,
 )
 WELL_KNOWN: Final[tuple[APIRouter, ...]] = (exports.well_known,)

@@ -25,12 +25,15 @@ def public_router(**options: Any) -> APIRouter:  # noqa: ANN401  # APIRouter's o
     return APIRouter(route_class=PublicRoute, **options)
 
 
-def protected_router(scope: Scope, **options: Any) -> APIRouter:  # noqa: ANN401  # APIRouter's own
-    """A router of what takes a key with this scope: changes, whose bodies are JSON, and reads that are not public."""
+def protected_router(scope: Scope, *, bodies: Any = JsonOnly, **options: Any) -> APIRouter:  # noqa: ANN401  # APIRouter's own
+    """A router of what takes a key with this scope: changes, and reads that are not public.
+
+    `bodies` is the dependency that refuses other bodies than are read there.
+    """
     route = type("ProtectedRoute", (ProtectedRoute,), {"scope": scope})
     declared = problems(400, 401, 403, 413, 415, 422, 429, 503)
     options["responses"] = declared | options.get("responses", {})
-    return APIRouter(route_class=route, dependencies=[JsonOnly], **options)
+    return APIRouter(route_class=route, dependencies=[bodies], **options)
 
 
 class PublicRoute(APIRoute):
