@@ -10,6 +10,8 @@ from app.claims import endpoints as claims
 from app.designs import endpoints as designs
 from app.drivers import endpoints as drivers
 from app.events import endpoints as events
+from app.exports import dataset_endpoints as dataset
+from app.exports import endpoints as exports
 from app.papers import endpoints as papers
 from app.reproductions import endpoints as reproductions
 from app.verdicts import endpoints as verdicts
@@ -18,6 +20,8 @@ from app.verdicts import endpoints as verdicts
 PUBLIC: Final[tuple[APIRouter, ...]] = (
     badges.public,
     events.public,
+    exports.public,
+    dataset.public,
     verdicts.public,
     reproductions.public,
     claims.public,
@@ -30,8 +34,11 @@ PROTECTED: Final[tuple[APIRouter, ...]] = (
     verdicts.protected,
     reproductions.protected,
     claims.protected,
+    claims.files,
     papers.protected,
 )
+WELL_KNOWN: Final[tuple[APIRouter, ...]] = (exports.well_known,)
+"""Public, too, and below no version: RFC 8615 gives their addresses."""
 
 
 def v1() -> APIRouter:

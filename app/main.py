@@ -15,7 +15,7 @@ from starlette_compress import CompressMiddleware, remove_compress_type
 from app.access.door import Door
 from app.access.gate import Gate
 from app.access.openapi import add_security
-from app.api import v1
+from app.api import WELL_KNOWN, v1
 from app.core.body_clock import BodyClock
 from app.core.collector import freeze
 from app.core.cors import PublicCors
@@ -37,6 +37,8 @@ from app.events.metrics import StreamMetrics
 from app.events.prune import prune_events
 from app.events.slots import Slots
 from app.events.stream import MEDIA_TYPE as EVENT_STREAM
+from app.exports.downloads import Downloads
+from app.exports.signing import SigningKey
 from app.hot.dispatcher import Hot
 from app.hot.documents import Documents
 from app.hot.lane import Lane
@@ -129,8 +131,11 @@ def create_app(settings: Settings | None = None) -> Service:
     app.lane = Lane(app.usual_way, app.state.serving, app.state.journal, app.state.ids)
     app.state.registry.register(app.state.journal)
     app.state.gate = Gate(settings.access, app.state.database, settings.redis_url)
+    app.state.downloads = Downloads(app.state.database, settings.exports)
+    app.state.signing_key = SigningKey.read(settings.signing_key_file) if settings.signing_key_file else None
     install_error_handlers(app)
-    app.router.routes.extend(route for part in (operations, metrics, v1()) for route in part.routes)
+    parts = (operations, metrics, v1(), *WELL_KNOWN)
+    app.router.routes.extend(route for part in parts for route in part.routes)
     return app
 
 

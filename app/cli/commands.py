@@ -12,7 +12,9 @@ import uvicorn
 
 from app.catalogue.import_document import import_document, parse_document
 from app.catalogue.load import load_catalogue
+from app.cli.attestations import signing_key, verify
 from app.cli.backups import read_backup, write_backup
+from app.cli.claims import claims
 from app.cli.devices import worker_services
 from app.cli.failures import UNEXPECTED_VERDICT, CommandError
 from app.cli.follow import follow, request
@@ -33,7 +35,10 @@ from app.reproductions.schemas import ReproductionPost
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(keys, name="keys")
+app.add_typer(claims, name="claims")
+app.add_typer(signing_key, name="signing-key")
 app.command()(audit)
+app.command()(verify)
 
 HostOption = Annotated[str, typer.Option(help="The address to listen on.")]
 PortOption = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]

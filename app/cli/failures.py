@@ -3,6 +3,7 @@
 0 done · 1 refused (the request makes no sense, or contradicts what is stored) · 2 wrong usage · 3 no such thing
 4 the run ended without a verdict · 5 the service, its database or its files cannot be reached
 6 the verdict is not the expected one
+7 an attestation's signature is wrong or missing · 8 a file is not the attested one · 9 the evidence decides otherwise
 """
 
 import sys
@@ -21,6 +22,9 @@ NOT_FOUND: Final = 3
 NO_VERDICT: Final = 4
 UNREACHABLE: Final = 5
 UNEXPECTED_VERDICT: Final = 6
+SIGNATURE_WRONG: Final = 7
+DIGEST_MISMATCH: Final = 8
+RECOMPUTATION_DIFFERS: Final = 9
 
 _HTTP_NOT_FOUND: Final = 404
 

@@ -115,6 +115,17 @@ class ArxivSettings(BaseModel):
     max_bytes: Annotated[int, Field(gt=0)] = 512 * 1024
 
 
+class ExportSettings(BaseModel):
+    """What others take with them."""
+
+    license_url: Annotated[str, Field(pattern=r"^https?://[^\s<>\"]+$")] | None = None
+    """Of the verdicts, as the operator gives them away; exports say that there is none stated where it is not set."""
+    most_streams: Annotated[int, Field(ge=1)] = 2
+    """Downloads of the whole data set at once, of one process. Each holds a connection and a snapshot."""
+    stream_idle_s: Annotated[float, Field(gt=0)] = 120.0
+    """How long a download's transaction may wait for its client between two pieces."""
+
+
 class Settings(BaseSettings):
     """Everything that can be set from outside, e.g. `VERDICTS_DATABASE_URL`, `VERDICTS_QUEUE__LEASE_S`."""
 
@@ -135,6 +146,11 @@ class Settings(BaseSettings):
     arxiv: ArxivSettings = ArxivSettings()
     serving: ServingSettings = ServingSettings()
     events: EventSettings = EventSettings()
+    exports: ExportSettings = ExportSettings()
+    public_url: Annotated[str, Field(pattern=r"^https?://[^\s<>\"?#]+[^\s<>\"?#/]$")] | None = None
+    """Where readers reach the service, without a slash at the end: exports name it. Never taken from a Host header."""
+    signing_key_file: Path | None = None
+    """An Ed25519 private key in PEM, made with `verdicts signing-key create`; without it attestations are unsigned."""
 
     @property
     def cache_dir(self) -> Path:
