@@ -22,6 +22,7 @@ protocol       pure: driver specification, protocol axes, slices
 statistics     pure: intervals, equivalence, posterior, sequential, design, GRIM, paired
 models         SQLAlchemy tables, one noun a file
 core           knows no domain: settings, database, errors, queue, pagination, logging
+client         a client of the API for Python: typed, waiting and awaiting; knows nothing of the service
 embedded       Postgres and a Redis-protocol server from wheels, and the supervisor of `verdicts up`
 
 Imports point downwards in this list only; import-linter holds them to it (pyproject.toml).
