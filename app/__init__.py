@@ -7,6 +7,7 @@ api            the routers, in two lists: public and protected
 cli            the command `verdicts`
 backup         the whole database in one file, and back
 hot            what is read most, answered from memory before FastAPI is reached
+dashboard      what people see: server-rendered pages over the same queries
 badges         what others embed to show a verdict
 catalogue      what is brought in from files: driver catalogues (TOML) and paper documents (JSON)
 verdicts       decide (pure), issue (THE transaction), history, evidence, predictions

@@ -15,7 +15,7 @@ from starlette_compress import CompressMiddleware
 from app.access.door import Door
 from app.access.gate import Gate
 from app.access.openapi import add_security
-from app.api import v1
+from app.api import site, v1
 from app.core.body_clock import BodyClock
 from app.core.cors import PublicCors
 from app.core.db import Database
@@ -120,6 +120,7 @@ def create_app(settings: Settings | None = None) -> Service:
     app.include_router(v1())
     app.include_router(operations)
     app.include_router(metrics)
+    app.include_router(site())
     return app
 
 
