@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from fastapi import Query, Request
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, StringConstraints
 
 from app.models import VerdictKind
 from app.papers.schemas import NO_NUL
@@ -18,8 +18,10 @@ def _or_none(value: Any) -> Any:  # noqa: ANN401  # whatever the address brought
 
 
 _EMPTY: Final = BeforeValidator(_or_none)
-Words = Annotated[str | None, _EMPTY, Query(max_length=200, pattern=NO_NUL)]
-LongWords = Annotated[str | None, _EMPTY, Query(max_length=1000, pattern=NO_NUL)]
+_Short = Annotated[str, StringConstraints(max_length=200, pattern=NO_NUL)]
+_Long = Annotated[str, StringConstraints(max_length=1000, pattern=NO_NUL)]
+Words = Annotated[_Short | None, _EMPTY, Query()]
+LongWords = Annotated[_Long | None, _EMPTY, Query()]
 StatusField = Annotated[VerdictStatus | None, _EMPTY, Query()]
 KindField = Annotated[VerdictKind | None, _EMPTY, Query()]
 

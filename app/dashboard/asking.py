@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
+from app.access.errors import KeyInvalidError, KeyRequiredError
 from app.access.routes import Handler, ProtectedRoute
 from app.access.scopes import Scope
 from app.claims.queries import list_claims
@@ -34,6 +35,13 @@ _FIELDS: Final = "asking_fields"
 _LARGEST: Final = 8 * 1024
 _CLAIMS: Final = 200
 _EMPTY: Final = {"driver": "", "kind": "POST", "slice_size": "", "priority": "5"}
+
+
+_TYPED: Final[dict[type[AppError], str]] = {
+    KeyRequiredError: "Type a key with the scope `reproduce`; `verdicts keys create` makes one.",
+    KeyInvalidError: "It is mistyped, revoked, or of another service: type it whole, as `prefix.secret`.",
+}
+"""What the API says about headers, said about the form."""
 
 
 class FormError(AppError):
@@ -129,7 +137,7 @@ def _form(
         claims=[claim for claim in claims if claim.drivers],
         claim=None,
         form=fields,
-        problem=error,
+        problem={"title": error.title, "detail": _TYPED.get(type(error), error.detail)} if error else None,
         bad=error.bad if isinstance(error, AskingError) else {},
     )
 
@@ -141,7 +149,7 @@ def get_form(request: Request, session: SessionDep, ref: PaperIdDep, driver: str
     return _form(request, session, ref, _EMPTY | {"driver": driver[:200], "kind": kind})
 
 
-@forms.post(PAPER_PATH + "/reproduce")
+@forms.post(PAPER_PATH + "/reproduce", operation_id="requestReproduction")
 def post_form(
     request: Request, session: SessionDep, settings: SettingsDep, doorbell: DoorbellDep, ref: PaperIdDep
 ) -> Response:
@@ -154,7 +162,7 @@ def post_form(
 def _parsed(fields: dict[str, str]) -> ReproductionPost:
     """The request as the API has it. Raises AskingError."""
     given: dict[str, Any] = {name: value.strip() for name, value in fields.items() if name in _EMPTY and value.strip()}
-    bad = {}
+    bad: dict[str, str] = {}
     for name in ("slice_size", "priority"):
         if name in given:
             try:

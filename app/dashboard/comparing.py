@@ -37,7 +37,7 @@ def get_comparison(
 ) -> Response:
     """Two verdicts, item by item."""
     comparison = compare_verdicts(session, first, second, PAGE, cursor)
-    evidence = evidence_or_none(session, first)
+    evidence, _ = evidence_or_none(session, first)
     texts = texts_of(evidence, settings.catalogue_dir) if evidence else None
     return page(
         request,

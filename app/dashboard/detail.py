@@ -15,7 +15,7 @@ from app.dashboard.charts import Axis, Measured
 from app.dashboard.texts import Texts, texts_of
 from app.verdicts.errors import NoEvidenceError
 from app.verdicts.examples import ExampleFilter, list_examples
-from app.verdicts.queries import find_evidence, read_evidence
+from app.verdicts.queries import evidence_read, find_evidence
 from app.verdicts.schemas import EvidenceRead, ExampleRead, VerdictRead
 
 PREVIEW: Final = 6
@@ -80,9 +80,9 @@ def detail_of(session: Session, verdict: VerdictRead, claim: ClaimRead, catalogu
     """The verdict with its evidence, as far as it has any."""
     one = Measured.of(reported_share(claim), verdict.score, verdict.estimate)
     reported, measured = numbers.printed(claim), measured_text(one.measured, claim)
-    evidence = evidence_or_none(session, verdict.id)
+    evidence, evidence_id = evidence_or_none(session, verdict.id)
     texts = texts_of(evidence, catalogue) if evidence else None
-    has_predictions = evidence is not None and evidence.predictions > 0
+    known = evidence_id if evidence and evidence.predictions else None
     return Detail(
         verdict=verdict,
         claim=claim,
@@ -93,8 +93,8 @@ def detail_of(session: Session, verdict: VerdictRead, claim: ClaimRead, catalogu
         protocol=_protocol(verdict),
         evidence=evidence,
         breakdown=breakdown_of(evidence) if evidence else None,
-        groups=groups_of(session, find_evidence(session, verdict.id).id, texts) if has_predictions else [],
-        wrong=_first_wrong(session, verdict.id, evidence, texts) if evidence and has_predictions else [],
+        groups=groups_of(session, known, texts) if known else [],
+        wrong=_first_wrong(session, known, evidence, texts) if known and evidence else [],
         has_texts=texts is not None,
         difference=one.measured - one.reported,
     )
@@ -109,12 +109,13 @@ def _flat(facts: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
             yield here, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def evidence_or_none(session: Session, verdict_id: UUID) -> EvidenceRead | None:
-    """The evidence; None for a verdict that was imported without any."""
+def evidence_or_none(session: Session, verdict_id: UUID) -> tuple[EvidenceRead | None, UUID | None]:
+    """The evidence and its key; None for a verdict that was imported without any."""
     try:
-        return read_evidence(session, verdict_id)
+        row = find_evidence(session, verdict_id)
     except NoEvidenceError:
-        return None
+        return None, None
+    return evidence_read(session, verdict_id, row), row.id
 
 
 def measured_text(value: float, claim: ClaimRead) -> str:
@@ -128,9 +129,8 @@ def with_texts(examples: list[ExampleRead], texts: Texts | None) -> list[Example
     return [ExampleView(one, texts.of(one.row) if texts else []) for one in examples]
 
 
-def _first_wrong(session: Session, verdict_id: UUID, evidence: EvidenceRead, texts: Texts | None) -> list[ExampleView]:
-    row = find_evidence(session, verdict_id)
-    found = list_examples(session, row.id, evidence.labels or [], ExampleFilter(), PREVIEW, None)
+def _first_wrong(session: Session, evidence_id: UUID, evidence: EvidenceRead, texts: Texts | None) -> list[ExampleView]:
+    found = list_examples(session, evidence_id, evidence.labels or [], ExampleFilter(), PREVIEW, None)
     return with_texts(found.items, texts)
 
 
@@ -158,7 +158,8 @@ def _reasons(verdict: VerdictRead, claim: ClaimRead) -> list[str]:
     digits = min(4, max(2, decimals + 1))
 
     def interval(level: str) -> str:
-        return numbers.span(*estimate[f"interval_{level}"], claim.unit, digits)
+        ends: tuple[float, float] = estimate[f"interval_{level}"]
+        return numbers.span(ends[0], ends[1], claim.unit, digits)
 
     low, high = estimate["reported"] - estimate["margin"], estimate["reported"] + estimate["margin"]
     zone = numbers.span(low, high, claim.unit, digits)
@@ -167,6 +168,11 @@ def _reasons(verdict: VerdictRead, claim: ClaimRead) -> list[str]:
 
 def _decision(estimate: dict[str, Any], status: str, interval: Any, zone: str) -> str:  # noqa: ANN401  # a function
     margin = numbers.margin(estimate["margin"])
+    low, high = estimate["interval_95"]
+    if low == high:
+        side = "inside" if status == "reproduced" else estimate["direction"]
+        where = f"{side} the margin, from {zone}, which is the reported value ± {margin} points"
+        return f"The interval has no width, as no item of the split is left to measure: the value lies {where}."
     allowed = f"from {zone}, which is the reported value ± {margin} points"
     if status == "reproduced":
         return f"The 90 % interval, {interval('90')}, lies wholly inside the margin: {allowed}."

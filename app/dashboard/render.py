@@ -12,7 +12,8 @@ from app.dashboard import numbers, words
 from app.dashboard.assets import address_of
 
 HTML: Final = "text/html; charset=utf-8"
-_UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+_NONCHARACTERS: Final = "".join(chr(0x10000 * plane + end) for plane in range(17) for end in (0xFFFE, 0xFFFF))
+_UNSEEN: Final = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef{_NONCHARACTERS}]")
 """What HTML has no place for. Postgres keeps all of it but the first."""
 
 

@@ -16,7 +16,7 @@ from app.dashboard.texts import texts_of
 from app.papers.ids import PaperRef
 from app.verdicts.errors import NoEvidenceError
 from app.verdicts.examples import ExampleFilter, list_examples
-from app.verdicts.queries import VerdictFilter, find_evidence, list_verdicts, read_verdict
+from app.verdicts.queries import VerdictFilter, list_verdicts, read_verdict
 from app.verdicts.schemas import EvidenceRead
 
 router = page_router()
@@ -55,8 +55,8 @@ def get_examples(
     """The examples behind a verdict: those it got wrong, or all; by id, text, gold or predicted label."""
     verdict = read_verdict(session, verdict_id)
     claim = read_claim(session, verdict.claim_id)
-    evidence = evidence_or_none(session, verdict_id)
-    if evidence is None:
+    evidence, evidence_id = evidence_or_none(session, verdict_id)
+    if evidence is None or evidence_id is None:
         raise NoEvidenceError(verdict_id)
     labels = evidence.labels or []
     texts = texts_of(evidence, settings.catalogue_dir)
@@ -68,7 +68,7 @@ def get_examples(
         q=q,
         rows=texts.rows_with(q) if texts and q else (),
     )
-    found = list_examples(session, find_evidence(session, verdict_id).id, labels, wanted, PAGE, cursor)
+    found = list_examples(session, evidence_id, labels, wanted, PAGE, cursor)
     return page(
         request,
         "examples.html",

@@ -69,7 +69,15 @@ def read_crew(session: Session) -> CrewRead:
     serving = session.scalar(select(func.count()).where(ServingProcess.lease_until > func.now())) or 0
     counts = {name: (int(ended), int(failed)) for name, _, ended, failed in summary}
     workers = [
-        _worker(name or "", counts, run=run, stage=stage, lease_until=lease, heartbeat_at=beat, alive=lease > now)
+        _worker(
+            name or "",
+            counts,
+            run=run,
+            stage=stage,
+            lease_until=lease,
+            heartbeat_at=beat,
+            alive=lease is not None and lease > now,
+        )
         for name, run, stage, lease, beat in busy
     ]
     known = {worker.name for worker in workers}

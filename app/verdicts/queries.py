@@ -94,7 +94,11 @@ def status_counts(session: Session, arxiv_ids: Collection[str]) -> dict[str, dic
 
 def read_evidence(session: Session, verdict_id: UUID) -> EvidenceRead:
     """The evidence of a verdict. Raises VerdictNotFoundError, NoEvidenceError."""
-    evidence = find_evidence(session, verdict_id)
+    return evidence_read(session, verdict_id, find_evidence(session, verdict_id))
+
+
+def evidence_read(session: Session, verdict_id: UUID, evidence: Evidence) -> EvidenceRead:
+    """The evidence row as it is served."""
     count = session.scalar(select(func.count()).where(Prediction.evidence_id == evidence.id)) or 0
     return EvidenceRead.model_validate({"verdict_id": verdict_id, "predictions": count, **(evidence.content or {})})
 
