@@ -173,4 +173,4 @@ def test_reproduce_wait_follows_a_worker_to_the_verdict(
         assert "hub_unreachable" in failed.stderr
     finally:
         worker.terminate()
-        assert worker.wait(timeout=60) == 0
+        assert worker.wait(timeout=120) == 0

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,6 +24,7 @@ from app.core.settings import Settings
 from app.embedded import EmbeddedServers
 from app.models import Reproduction
 from tests.factories.keys import make_key
+from tests.factories.ports import free_port
 from tests.faults.holds import install_holds
 from tests.faults.processes import PATIENCE_S, Process, Zygote, wait_for
 from tests.faults.watch import Watch
@@ -67,7 +67,7 @@ class World:
         self._stack = ExitStack()
         self._api: Process | None = None
         self._started: list[Process] = []
-        self.port = _free_port()
+        self.port = free_port()
         self.accepted: list[Order] = []
 
     def __enter__(self) -> Self:
@@ -240,13 +240,6 @@ class World:
         assert self.watch.wrong == []
         states = self.watch.states()
         assert [one.id for one in self.accepted if one.id not in states] == []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def without_ours() -> dict[str, str]:

@@ -2,12 +2,11 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
@@ -15,12 +14,13 @@ import psycopg
 
 from tests.factories.databases import opened
 from tests.factories.keys import make_key, sign_changes
+from tests.factories.ports import free_port
 
 LISTENERS = """
     SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND query LIKE 'UPDATE serving_processes%'
 """
-PATIENCE_S = 90.0
+PATIENCE_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def api_processes(settings: dict[str, str], number: int) -> Iterator[list[ApiPro
     with ExitStack() as stack:
         started = []
         for _ in range(number):
-            port = _free_port()
+            port = free_port()
             argv = [sys.executable, "-m", "app.cli", "api", "--port", str(port)]
             process = subprocess.Popen(argv, env=inherited | settings, stderr=subprocess.DEVNULL)
             stack.callback(_end, process)
@@ -57,13 +57,6 @@ def api_processes(settings: dict[str, str], number: int) -> Iterator[list[ApiPro
         for one in started:
             _wait_until_up(one)
         yield started
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -97,6 +90,22 @@ def wait_for_listeners(connection: psycopg.Connection, number: int) -> list[int]
         assert time.monotonic() < deadline, f"{len(found)} of {number} listen"
         time.sleep(0.02)
     return found
+
+
+def stop_when_idle(connection: psycopg.Connection, pid: int) -> None:
+    """SIGSTOP a server process while it does nothing: within a statement it may hold what the whole server needs."""
+    deadline = time.monotonic() + PATIENCE_S
+    connection.execute("SET statement_timeout = '2s'")
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        with suppress(psycopg.errors.QueryCanceled):
+            state = connection.execute("SELECT state FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone()
+            if state == ("idle",):
+                break
+        os.kill(pid, signal.SIGCONT)
+        assert time.monotonic() < deadline, f"{pid} is never idle"
+        time.sleep(0.01)
+    connection.execute("RESET statement_timeout")
 
 
 def wait_until_kept(client: httpx.Client, path: str) -> None:

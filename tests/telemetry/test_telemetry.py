@@ -84,7 +84,7 @@ def test_a_run_carries_on_the_trace_of_the_request_that_asked_for_it(
         spans = collector.wait_for(TRACE, "POST /v1/papers/{paper_id}/reproductions", "reproduction")
     finally:
         worker.terminate()
-        assert worker.wait(timeout=60) == 0
+        assert worker.wait(timeout=120) == 0
     spans = [span for span in collector.spans if span.trace == TRACE]
     run = next(span for span in spans if span.name == "reproduction")
     assert (run.service, run.error) == ("paper-verdicts-worker", None)
