@@ -146,14 +146,14 @@ def heartbeat(
     return cancelled
 
 
-def stored_rows(session: Session, lease: Lease) -> tuple[set[int], int]:
-    """The rows that earlier attempts predicted already, and how many of them are right."""
+def stored_rows(session: Session, lease: Lease) -> tuple[set[int], set[int]]:
+    """The rows that earlier attempts predicted already, and those of them that are right."""
     rows = session.execute(
         select(Prediction.row, Prediction.predicted == Prediction.gold).where(
             Prediction.evidence_id == lease.evidence_id
         )
     ).all()
-    return {row for row, _ in rows}, sum(right for _, right in rows)
+    return {row for row, _ in rows}, {row for row, right in rows if right}
 
 
 def succeed(session: Session, lease: Lease) -> None:

@@ -36,7 +36,9 @@ def test_every_operation_keeps_what_the_document_promises(
     # arXiv has no address here, so that no run of the tests asks it anything.
     unlimited = dict.fromkeys(("WRITES_PER_MINUTE", "WRITES_PER_MINUTE_ADDRESS", "QUOTA_RUNS"), "1000000")
     settings = {f"VERDICTS_ACCESS__{name}": number for name, number in unlimited.items()}
-    with serving(forks, database_url, redis_url, tmp_path, VERDICTS_ARXIV__HOST="arxiv.invalid", **settings) as served:
+    settings |= {"VERDICTS_ARXIV__HOST": "arxiv.invalid"}
+    settings |= {"VERDICTS_EVENTS__LONGEST_S": "0.1", "VERDICTS_EVENTS__POLL_S": "0.05"}  # nobody waits for their end
+    with serving(forks, database_url, redis_url, tmp_path, **settings) as served:
         argv = [str(Path(sys.executable).with_name("schemathesis"))]
         argv += ["--config-file", str(deepened(tmp_path))]
         argv += ["run", f"{served.base}/openapi.json", "--checks", "all", "--no-color"]

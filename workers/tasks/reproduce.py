@@ -84,8 +84,8 @@ def _to_its_end(context: WorkerContext, lease: Lease) -> None:
 
 
 def _measure(context: WorkerContext, lease: Lease) -> None:
-    stored, correct = settle(context, lambda session: stored_rows(session, lease))
-    with Heart(context, lease, stored=len(stored), correct=correct) as heart:
+    stored, right = settle(context, lambda session: stored_rows(session, lease))
+    with Heart(context, lease, stored=len(stored), correct=len(right)) as heart:
         settings = context.settings
         run = open_run(
             lease.spec,
@@ -95,7 +95,7 @@ def _measure(context: WorkerContext, lease: Lease) -> None:
             on_stage=heart.stage,
         )
         heart.expect(run.total)
-        for batch in run.batches(stored):
+        for batch in run.batches(stored, right):
             heart.add(batch)
         heart.flush()
     facts = run.facts()
