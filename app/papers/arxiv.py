@@ -3,8 +3,12 @@
 import ipaddress
 import re
 import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from threading import Timer
 from time import monotonic
-from typing import Final
+from types import TracebackType
+from typing import Any, Final, Self
 from xml.etree.ElementTree import Element, ParseError
 
 import httpx
@@ -61,40 +65,86 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 
 def _download(ref: PaperRef, settings: ArxivSettings, transport: httpx.BaseTransport | None) -> bytes:
-    # The connection goes to the address that was checked, so that a second look-up cannot lead elsewhere.
-    address = _public_address(settings.host)
-    literal = f"[{address}]" if ":" in address else address
-    request = httpx.Request(
-        "GET",
-        f"https://{literal}/api/query",
-        params={"id_list": ref.arxiv_id, "max_results": 1},
-        headers={"Host": settings.host, **_HEADERS},
-        extensions={"sni_hostname": settings.host},
-    )
     try:
         with (
+            _Deadline(settings.timeout_s) as deadline,
             httpx.Client(timeout=settings.timeout_s, follow_redirects=False, transport=transport) as client,
-            client.stream("GET", request.url, headers=request.headers, extensions=request.extensions) as response,
         ):
-            if response.status_code != httpx.codes.OK:
-                detail = f"arXiv answered {response.status_code}; try again later, or register the paper with PUT."
-                raise ArxivError(detail)
-            return _read_bounded(response, settings)
+            request = _request(ref, settings, deadline)
+            with client.stream("GET", request.url, headers=request.headers, extensions=request.extensions) as response:
+                if response.status_code != httpx.codes.OK:
+                    detail = f"arXiv answered {response.status_code}; try again later, or register the paper with PUT."
+                    raise ArxivError(detail)
+                return _read_bounded(response, settings, deadline)
     except httpx.HTTPError as error:
+        if deadline.is_over:
+            detail = f"arXiv took more than {settings.timeout_s:g} s; try again later, or register the paper with PUT."
+            raise ArxivError(detail) from error
         detail = f"arXiv could not be asked ({type(error).__name__}); try again later, or register the paper with PUT."
         raise ArxivError(detail) from error
 
 
-def _read_bounded(response: httpx.Response, settings: ArxivSettings) -> bytes:
+def _request(ref: PaperRef, settings: ArxivSettings, deadline: "_Deadline") -> httpx.Request:
+    # The connection goes to the address that was checked, so that a second look-up cannot lead elsewhere.
+    address = _public_address(settings.host)
+    literal = f"[{address}]" if ":" in address else address
+    return httpx.Request(
+        "GET",
+        f"https://{literal}/api/query",
+        params={"id_list": ref.arxiv_id, "max_results": 1},
+        headers={"Host": settings.host, **_HEADERS},
+        extensions={"sni_hostname": settings.host, "trace": deadline.trace},
+    )
+
+
+class _Deadline:
+    """Bounds a whole exchange, where a time-out bounds one read: a head that comes in drops would never end.
+
+    When the time is over the socket is shut down under whoever reads from it.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._until = monotonic() + seconds
+        self._timer = Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._socket: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+
+    @property
+    def is_over(self) -> bool:
+        return monotonic() >= self._until
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Hear from httpcore which connection it has made (its documented extension `trace`)."""
+        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
+            self._socket = info["return_value"].get_extra_info("socket")
+            if self.is_over:
+                self._cut()
+
+    def _cut(self) -> None:
+        if self._socket is not None:
+            with suppress(OSError):  # it may be closed by now, or handed on to TLS, whose handshake has its own bound
+                # The plain socket's: TLS would unwrap itself under the reader.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+def _read_bounded(response: httpx.Response, settings: ArxivSettings, deadline: _Deadline) -> bytes:
     """The body, unless it grows too large, or drips in so slowly that no single read ever times out."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         detail = "arXiv's answer is compressed although it was asked for as it is; it was not used."
         raise ArxivError(detail)
-    deadline = monotonic() + settings.timeout_s
     body = bytearray()
     for piece in response.iter_raw():
         body += piece
-        if len(body) > settings.max_bytes or monotonic() > deadline:
+        if len(body) > settings.max_bytes or deadline.is_over:
             detail = f"arXiv's answer exceeds {settings.max_bytes} bytes or {settings.timeout_s:g} s; it was not used."
             raise ArxivError(detail)
     return bytes(body)

@@ -232,3 +232,9 @@ def test_no_file_is_longer_than_the_longest_allowed() -> None:
 
 def test_every_module_says_what_it_is_for() -> None:
     assert [str(path.relative_to(ROOT)) for path in SOURCES if not ast.get_docstring(_tree(path))] == []
+
+
+def test_every_test_lies_in_a_room() -> None:
+    """deploy/test.sh runs rooms, each in one of two environments: what lay beside them would never run."""
+    assert [path.name for path in (ROOT / "tests").glob("test_*.py")] == []
+    assert not list((ROOT / "tests").rglob("*_test.py"))
