@@ -177,7 +177,7 @@ def give_up(session: Session, lease: Lease, error: DriverError, queue: QueueSett
     retry = error.retryable and lease.attempt < most
     values: dict[str, Any] = {"error": error_document(error)}
     if retry:
-        wait = timedelta(seconds=queue.backoff_s * 2 ** (lease.attempt - 1))
+        wait = timedelta(seconds=min(queue.backoff_s * 2 ** (lease.attempt - 1), queue.backoff_most_s))
         waiting = {"state": QUEUED, "stage": None, "lease_until": None, "rung_at": RING_SOON}
         values |= {**waiting, "not_before": func.now() + wait}
     else:

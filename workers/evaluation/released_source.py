@@ -12,7 +12,7 @@ from workers.datasets.predictions import Predictions
 from workers.evaluation.types import Answers
 from workers.runtime.labels import label_columns
 
-_AT_ONCE: Final = 2048
+_AT_ONCE: Final = 1000  # what one heartbeat stores
 _AT_A_LOOK: Final = 32
 
 
