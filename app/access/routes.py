@@ -43,8 +43,6 @@ class ThreadedRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401  # APIRoute's own
         super().__init__(path, threaded(endpoint), **options)
         self._head: Final = path.partition("{")[0]
-        if self.max_body_size is None:
-            self.app = _answering(self.get_route_handler())
 
     def matches(self, scope: AsgiScope) -> tuple[Match, AsgiScope]:
         """As ever; the beginning of the address is looked at first."""
@@ -78,6 +76,7 @@ class PublicRoute(ThreadedRoute):
     ) -> None:
         extra = {"security": [{}, {SCHEME: []}], **(openapi_extra or {})}
         super().__init__(path, endpoint, openapi_extra=extra, **options)
+        self._answer: Final = _answering(self.get_route_handler())
 
     def get_route_handler(self) -> Handler:
         """The handler, behind the door: nothing of the body is read before."""
@@ -91,8 +90,12 @@ class PublicRoute(ThreadedRoute):
 
     async def handle(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer; where reading takes a key, for its holder's eyes alone."""
-        closed = not cast("Gate", scope["app"].state.gate).reads_are_public
-        await super().handle(scope, receive, _privately(send) if closed else send)
+        if not cast("Gate", scope["app"].state.gate).reads_are_public:
+            await super().handle(scope, receive, _privately(send))
+        elif scope["method"] in self.methods:
+            await self._answer(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
 
 
 class ProtectedRoute(ThreadedRoute):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import IO
 
 import httpx
 import psycopg
@@ -32,14 +33,16 @@ class ApiProcess:
 
 
 @contextmanager
-def api_process(settings: dict[str, str]) -> Iterator[ApiProcess]:
+def api_process(settings: dict[str, str], log: IO[bytes] | int = subprocess.DEVNULL) -> Iterator[ApiProcess]:
     """One process, up and answering."""
-    with api_processes(settings, 1) as (only,):
+    with api_processes(settings, 1, log) as (only,):
         yield only
 
 
 @contextmanager
-def api_processes(settings: dict[str, str], number: int) -> Iterator[list[ApiProcess]]:
+def api_processes(
+    settings: dict[str, str], number: int, log: IO[bytes] | int = subprocess.DEVNULL
+) -> Iterator[list[ApiProcess]]:
     """So many, started at the same time."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VERDICTS_")}
     with opened(settings["VERDICTS_DATABASE_URL"], pool_size=1) as database:
@@ -49,7 +52,7 @@ def api_processes(settings: dict[str, str], number: int) -> Iterator[list[ApiPro
         for _ in range(number):
             port = _free_port()
             argv = [sys.executable, "-m", "app.cli", "api", "--port", str(port)]
-            process = subprocess.Popen(argv, env=inherited | settings, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen(argv, env=inherited | settings, stderr=log)
             stack.callback(_end, process)
             base = f"http://127.0.0.1:{port}"
             client = stack.enter_context(httpx.Client(base_url=base, timeout=60, event_hooks=hooks))
