@@ -16,7 +16,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 import app
-from app.access.routes import ProtectedRoute, PublicRoute
+from app.access.routes import PREFIX, ProtectedRoute, PublicRoute
 from app.access.scopes import Scope
 from app.api import PROTECTED, PUBLIC, WELL_KNOWN, v1
 from app.core.errors import AppError
@@ -98,7 +98,7 @@ def _routers() -> dict[str, APIRouter]:
     return {
         f"{name}.{attribute}": value
         for name in _modules()
-        if name.endswith(".endpoints")
+        if name.endswith("endpoints")
         for attribute, value in vars(import_module(name)).items()
         if isinstance(value, APIRouter)
     }
@@ -119,7 +119,7 @@ def _methods(routers: tuple[APIRouter, ...]) -> dict[tuple[str, str], set[str]]:
     found = {}
     for route in (route for router in routers for route in router.routes):
         assert isinstance(route, APIRoute)
-        found[route.path, route.name] = set(route.methods or ())
+        found[route.path.removeprefix(PREFIX), route.name] = set(route.methods or ())
     return found
 
 
