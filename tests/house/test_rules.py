@@ -98,7 +98,7 @@ def _routers() -> dict[str, APIRouter]:
     return {
         f"{name}.{attribute}": value
         for name in _modules()
-        if name.endswith(".endpoints")
+        if name.endswith("endpoints")
         for attribute, value in vars(import_module(name)).items()
         if isinstance(value, APIRouter)
     }
