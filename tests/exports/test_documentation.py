@@ -58,7 +58,7 @@ def test_the_snippets_run(database_url: str, redis_url: str, tmp_path: Path) -> 
             env=kept | {"PATH": path, "BASE": served.base, "KEY": key},
         )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert '"message":"not reproduced"' in done.stdout  # all of the 30 right is far above what the paper reports
+    assert '"message":"inconclusive"' in done.stdout
     assert '{"registered":2,"known":0' in done.stdout
     assert '{"registered":1,"known":0' in done.stdout  # the number that was exported, now as a claim of its own
     assert "signature  good, of key" in done.stdout
