@@ -14,6 +14,15 @@ from sqlalchemy.exc import OperationalError
 from app.backup.errors import BackupError
 from app.catalogue.errors import CatalogueError
 from app.cli.plain import plain
+from app.client import (
+    ClientError,
+    NotFoundError,
+    NoVerdictError,
+    ProblemError,
+    UnavailableError,
+    UnexpectedAnswerError,
+    UnreachableError,
+)
 from app.core.errors import AppError
 from app.embedded import EmbeddedError
 
@@ -44,14 +53,31 @@ def exit_code_of(error: Exception) -> int | None:
             return _say(str(error), error.code)
         case AppError():
             return _say(error.detail, NOT_FOUND if error.status == _HTTP_NOT_FOUND else REFUSED)
+        case ClientError():
+            return _say(error.detail if isinstance(error, ProblemError) else str(error), _code_of(error))
         case CatalogueError() | BackupError():
             return _say(str(error), REFUSED)
-        case EmbeddedError():
-            return _say(str(error), UNREACHABLE)
-        case OperationalError():
-            reason = str(error.orig).strip().splitlines()
-            return _say(f"the database does not answer: {reason[0] if reason else 'no reason given'}", UNREACHABLE)
+        case EmbeddedError() | OperationalError():
+            return _say(_unreachable(error), UNREACHABLE)
     return None
+
+
+def _unreachable(error: EmbeddedError | OperationalError) -> str:
+    if isinstance(error, EmbeddedError):
+        return str(error)
+    reason = str(error.orig).strip().splitlines()
+    return f"the database does not answer: {reason[0] if reason else 'no reason given'}"
+
+
+def _code_of(error: ClientError) -> int:
+    match error:
+        case NoVerdictError():
+            return NO_VERDICT
+        case NotFoundError():
+            return NOT_FOUND
+        case UnavailableError() | UnreachableError() | UnexpectedAnswerError():
+            return UNREACHABLE
+    return REFUSED
 
 
 def _say(message: str, code: int) -> int:

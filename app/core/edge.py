@@ -15,6 +15,8 @@ from app.core.errors import MEDIA_TYPE, ProblemResponse, http_problem
 HEAD: Final = "head_is_asked"
 """In a request's scope: only the headers of the answer go out, so nobody need make its body."""
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+HEAD: Final = "head"
+"""In the scope of a request whose answer's body nobody gets: what would go on for ever may leave it out."""
 
 
 class Edge:

@@ -20,7 +20,7 @@ from app.papers.ids import PAPER_PATH, PaperIdDep
 from app.papers.schemas import NO_NUL
 
 public = public_router(tags=["exports"])
-well_known = public_router(tags=["exports"])
+well_known = public_router(prefix="", tags=["exports"])
 """At the root of the host, where RFC 8615 has such things."""
 
 PEM: Final = "application/x-pem-file"

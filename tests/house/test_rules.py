@@ -160,7 +160,7 @@ def test_every_route_asks_at_the_door() -> None:
 
 def test_version_one_is_made_of_these_routers_and_nothing_else() -> None:
     service = FastAPI()
-    service.include_router(v1())
+    service.router.routes.extend(v1().routes)
     served = Counter(method.upper() for path in service.openapi()["paths"].values() for method in path)
     listed = Counter(method for methods in _methods((*PUBLIC, *PROTECTED)).values() for method in methods)
     assert served == listed
@@ -188,7 +188,7 @@ def test_every_error_has_a_code_of_its_own() -> None:
 
 def test_the_arrows_hold() -> None:
     checker = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run([checker, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([checker, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 broken" in done.stdout
 
@@ -214,7 +214,7 @@ for names in (["app.main"], {sorted(_modules())!r}):
 print(json.dumps(loaded))
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=600, check=True
     )
     service, everything = (set(names) for names in json.loads(done.stdout.splitlines()[-1]))
     assert {"app", "fastapi", "sqlalchemy"} <= service <= everything

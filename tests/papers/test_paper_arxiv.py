@@ -19,7 +19,7 @@ from app.papers.ids import PaperRef
 from tests.api.helpers import PAPER, Api, ok, refused, unchanged
 
 PUBLIC = "151.101.1.42"
-SETTINGS = ArxivSettings(timeout_s=0.5, max_bytes=10_000)
+SETTINGS = ArxivSettings(timeout_s=60, max_bytes=10_000)
 REF = PaperRef(PAPER)
 Answer = Callable[[httpx.Request], httpx.Response]
 
