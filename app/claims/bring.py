@@ -94,7 +94,7 @@ def _candidates(file: ClaimsFile) -> list[Candidate]:
 def _checked(candidates: list[Candidate], *, force: bool) -> list[tuple[str, ClaimPost]]:
     posts: list[tuple[str, ClaimPost]] = []
     errors: list[FieldError] = []
-    seen: dict[tuple[object, ...], str] = {}
+    seen: dict[tuple[str, str, str, str, Decimal], str] = {}
     bad = 0
     for candidate in candidates:
         found = _check(candidate, force=force)

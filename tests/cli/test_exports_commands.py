@@ -82,7 +82,7 @@ def made(client: Api, catalogue: Path, app: FastAPI, tmp_path: Path) -> Made:
 
 
 def test_a_reader_verifies_without_any_service(made: Made) -> None:
-    argv = [sys.executable, "-m", "app.cli", "verify", made.signed, "--public-key", made.public_key]
+    argv = [sys.executable, "-m", "app.cli", "verify", str(made.signed), "--public-key", str(made.public_key)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, env={"PATH": ""})
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("inconclusive  confidence ")

@@ -17,6 +17,7 @@ from app.exports.dataset import COLUMNS
 from app.exports.signing import create_key
 from tests.api.helpers import PAPER, SPLIT, predictions_body
 from tests.factories.databases import opened
+from tests.factories.forks import Forks
 from tests.factories.keys import make_key
 from tests.factories.served import serving
 
@@ -29,7 +30,7 @@ def test_the_columns_of_the_data_set_are_documented() -> None:
     assert [row for row in documented if row[0] in COLUMNS] == expected
 
 
-def test_the_snippets_run(database_url: str, redis_url: str, tmp_path: Path) -> None:
+def test_the_snippets_run(forks: Forks, database_url: str, redis_url: str, tmp_path: Path) -> None:
     snippets = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert len(snippets) >= 9
     with opened(database_url) as database:
