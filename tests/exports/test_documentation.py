@@ -38,7 +38,8 @@ def test_the_snippets_run(forks: Forks, database_url: str, redis_url: str, tmp_p
             load_catalogue(session, Settings().catalogue_dir)
         key = make_key(database, Scope.curate, Scope.post_verdicts).key
     create_key(tmp_path / "key.pem")
-    with serving(database_url, redis_url, tmp_path, VERDICTS_SIGNING_KEY_FILE=str(tmp_path / "key.pem")) as served:
+    signing = {"VERDICTS_SIGNING_KEY_FILE": str(tmp_path / "key.pem")}
+    with serving(forks, database_url, redis_url, tmp_path, **signing) as served:
         names = list(SPLIT)
         body = predictions_body([(names[i % 3], names[i % 3]) for i in range(30)])
         address = f"{served.base}/v1/papers/{PAPER}/verdicts"
