@@ -7,6 +7,7 @@ api            the routers, in two lists: public and protected
 cli            the command `verdicts`
 backup         the whole database in one file, and back
 hot            what is read most, answered from memory before FastAPI is reached
+webhooks       events brought to whoever asked for them
 badges         what others embed to show a verdict
 events         server-sent events: what happens to runs and verdicts, from a log that can be read again
 catalogue      what is brought in from files: driver catalogues (TOML) and paper documents (JSON)
