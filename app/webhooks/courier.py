@@ -44,6 +44,7 @@ class Courier:
         self._under_way: Final[set[asyncio.Task[None]]] = set()
         self._client: httpx.AsyncClient | None = None
         self._back: Final = asyncio.Event()
+        self._over = False
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -59,7 +60,10 @@ class Courier:
 
     async def close(self) -> None:
         """Take nothing more, and let what is under way come to its end for a moment."""
+        self._over = True
+        self._back.set()
         if self._task is not None:
+            await asyncio.wait([self._task], timeout=_PARTING_S)
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
@@ -72,7 +76,7 @@ class Courier:
             await self._client.aclose()
 
     async def _run(self) -> None:
-        while True:
+        while not self._over:
             with self._watch("events") as changed:
                 self._back.clear()
                 errands = await self._due()
@@ -80,7 +84,7 @@ class Courier:
                     task = asyncio.create_task(self._bring(errand))
                     self._under_way.add(task)
                     task.add_done_callback(self._under_way.discard)
-                if not errands:
+                if not errands and not self._over:
                     back = asyncio.create_task(self._back.wait())
                     either: set[asyncio.Future[Any]] = {changed, back}
                     await asyncio.wait(either, timeout=self._settings.poll_s, return_when="FIRST_COMPLETED")

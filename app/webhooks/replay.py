@@ -18,8 +18,8 @@ _AGAIN: Final = {"state": DeliveryState.pending, "tries": 0}
 def replay_delivery(session: Session, webhook_id: UUID, delivery_id: UUID) -> DeliveryRead:
     """The delivery, due now. Raises WebhookNotFoundError, DeliveryNotFoundError."""
     delivery = find_delivery(session, webhook_id, delivery_id)
-    delivery.state, delivery.tries = DeliveryState.pending, 0
-    delivery.next_attempt_at = session.scalars(select(func.now())).one()
+    now = session.scalars(select(func.now())).one()
+    delivery.state, delivery.tries, delivery.next_attempt_at = DeliveryState.pending, 0, now
     session.flush()
     record(session, "webhook.replayed", f"webhooks/{webhook_id}", {"delivery": delivery_id})
     return delivery_read(session, delivery)
