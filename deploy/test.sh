@@ -4,9 +4,10 @@
 # Usage: deploy/test.sh [ARGUMENTS OF PYTEST]     e.g. deploy/test.sh -k lease     runs just these tests, with everything
 set -euo pipefail
 cd "$(dirname "$0")/.."
-service=(tests/access tests/api tests/badges tests/claims tests/core tests/house tests/papers)
+service=(tests/access tests/api tests/badges tests/claims tests/core tests/dashboard tests/house tests/papers)
 step() { printf '\n== %s\n' "$1"; shift; "$@"; }
 deploy/setup.sh embedded,worker,dev .venv-test
+deploy/browser.sh
 bin=.venv-test/bin
 export HF_HUB_OFFLINE=1
 step "format" $bin/ruff format --check .
