@@ -12,7 +12,10 @@ How it measures
   could answer, whatever else the machine does. Rates and latencies are those of a shared machine, with the load on the
   next core. "p99/bare" compares within a round.
 - `cold` has no memory for answers and is asked for 5,000 papers in turn, so that no two requests share a read.
-- `unobserved` is ours without ids, access log, metrics and CORS: what those cost is the difference.
+- `hot` is the service as `verdicts api` starts it, `stock uvicorn` the same application on uvicorn as it comes: there it
+  is plain ASGI, like `bare`. `unobserved` is without ids, access log and metrics: what those cost is the difference.
+- `a route, its SQL left out` is GET /v1/verdicts/{id} through every layer, with a verdict that is there already.
+- What the servers log goes to a file.
 - Growth: medians of the use cases in-process, and the pages that Postgres touches for them.
 """
 
@@ -22,8 +25,10 @@ import os
 import platform
 import sys
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -36,7 +41,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from serving.growth import as_rows, measure, plot
 from serving.load import Load, load
-from serving.servers import Server, api, datasette, free_port, nginx, running, uvicorn
+from serving.servers import Server, api, datasette, free_port, nginx, ours, running, uvicorn
 
 from app.catalogue.import_document import import_document, parse_document
 from app.core.db import Database
@@ -50,6 +55,7 @@ GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "paper-2111.09543.json
 DOCUMENT = "/v1/papers/2111.09543"
 PLAIN = {"Accept-Encoding": "identity"}
 COLD_PAPERS = 5000
+PLAIN_ROUTE = "/v1/verdicts/00000000-0000-7000-8000-000000000000"
 
 
 class Candidate(NamedTuple):
@@ -116,55 +122,60 @@ def _start(stack: ExitStack, folder: Path) -> list[Candidate]:
         )
         listed = connection.execute("SELECT arxiv_id FROM papers ORDER BY arxiv_id LIMIT %s", [COLD_PAPERS]).fetchall()
     cold_paths = [f"/v1/papers/{arxiv_id}" for (arxiv_id,) in listed]
-    settings = {"VERDICTS_DATABASE_URL": servers.database_url, "VERDICTS_REDIS_URL": servers.redis_url}
+    settings = {
+        "VERDICTS_DATABASE_URL": servers.database_url,
+        "VERDICTS_REDIS_URL": servers.redis_url,
+        "VERDICTS_ACCESS__REQUESTS_PER_MINUTE": "100000000",  # counted, and never reached
+    }
 
-    def start(name: str, argv: list[str], port: int, path: str = DOCUMENT, **more: str) -> Server:
-        return stack.enter_context(running(name, argv, port, path, {**settings, **more}))
+    def start(name: str, command: Callable[[int], list[str]], path: str = DOCUMENT, **more: str) -> Server:
+        port = free_port()
+        return stack.enter_context(running(name, command(port), port, path, {**settings, **more}))
 
-    port = free_port()
-    ours = start("ours", api(port), port)
-    answer = httpx.get(f"http://127.0.0.1:{port}{DOCUMENT}", headers=PLAIN)
-    tag = answer.headers["etag"]
+    shipped = start("shipped", api)
+    answer = httpx.get(f"http://127.0.0.1:{shipped.port}{DOCUMENT}", headers=PLAIN)
+    held = {**PLAIN, "If-None-Match": answer.headers["etag"]}
     (folder / "body").write_bytes(answer.content)
-    kept = {"date", "server"}
-    headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items() if name not in kept)
-    port = free_port()
-    bare = start("bare", uvicorn("bare", port), port, BENCH_BODY=str(folder / "body"), BENCH_HEADERS=headers)
-    port = free_port()
     (folder / "nothing").touch()
-    fewer = "\n".join(line for line in headers.splitlines() if not line.startswith("content-"))
+    lines = [f"{name}: {value}" for name, value in answer.headers.items() if name not in {"date", "server"}]
+    whole = {"BENCH_BODY": str(folder / "body"), "BENCH_HEADERS": "\n".join(lines)}
+    fewer = "\n".join(line for line in lines if not line.startswith("content-"))
     empty = {"BENCH_BODY": str(folder / "nothing"), "BENCH_HEADERS": fewer, "BENCH_STATUS": "304"}
-    bare_304 = start("bare 304", uvicorn("bare", port), port, **empty)
-    port = free_port()
-    cold = start("cold", api(port), port, VERDICTS_SERVING__CACHE_BYTES="0")
-    port = free_port()
-    unobserved = start("unobserved", uvicorn("unobserved", port), port)
-    port = free_port()
-    usual = start("usual", uvicorn("usual", port), port)
-    held = {**PLAIN, "If-None-Match": tag}
+    bare = start("bare", partial(uvicorn, "serving.apps:bare"), **whole)
+    bare_304 = start("bare 304", partial(uvicorn, "serving.apps:bare"), **empty)
+    cold = start("cold", api, VERDICTS_SERVING__CACHE_BYTES="0")
+    stock = start("stock", partial(uvicorn, "app.main:serve"))
+    unobserved = start("unobserved", partial(ours, "unobserved"))
+    unobserved_stock = start("unobserved on stock", partial(uvicorn, "serving.apps:unobserved"))
+    plain = start("plain", partial(ours, "plain_route"))
+    usual = start("usual", partial(uvicorn, "serving.apps:usual"))
     found = [
         Candidate("bare", bare, [DOCUMENT], PLAIN),
         Candidate("bare 304", bare_304, [DOCUMENT], PLAIN),
-        Candidate("hot 200", ours, [DOCUMENT], PLAIN, ">= 0.85"),
-        Candidate("hot 304", ours, [DOCUMENT], held, ">= 1.3"),
+        Candidate("hot 200", shipped, [DOCUMENT], PLAIN, ">= 0.85"),
+        Candidate("hot 304", shipped, [DOCUMENT], held, ">= 1.3"),
         Candidate("hot 200, unobserved", unobserved, [DOCUMENT], PLAIN),
         Candidate("hot 304, unobserved", unobserved, [DOCUMENT], held),
+        Candidate("hot 200, stock uvicorn", stock, [DOCUMENT], PLAIN),
+        Candidate("hot 304, stock uvicorn", stock, [DOCUMENT], held),
+        Candidate("hot 200, stock, unobserved", unobserved_stock, [DOCUMENT], PLAIN),
+        Candidate("hot 304, stock, unobserved", unobserved_stock, [DOCUMENT], held),
         Candidate("cold: one document row", cold, cold_paths, PLAIN, ">= 0.30"),
-        Candidate("another route, no SQL", ours, ["/healthz"], PLAIN, ">= 0.25"),
+        Candidate("a route, its SQL left out", plain, [PLAIN_ROUTE], PLAIN, ">= 0.25"),
+        Candidate("/healthz", shipped, ["/healthz"], PLAIN, ">= 0.25"),
         Candidate("usual: ORM, response model", usual, [DOCUMENT], PLAIN, "we are >= 30 x"),
     ]
     for name, make, path in (
         ("nginx, static file", nginx, "/document.json"),
         ("Datasette row", datasette, "/papers/papers/p.json?_shape=array"),
     ):
-        port = free_port()
         place = folder / name.split()[0].strip(",")
         place.mkdir()
-        argv = make(place, port, answer.content)
-        if argv is None:
+        command = make(place, answer.content)
+        if command is None:
             print(f"{name}: not installed here")
         else:
-            found.append(Candidate(name, start(name, argv, port, path), [path], PLAIN))
+            found.append(Candidate(name, start(name, command, path), [path], PLAIN))
     return found
 
 
@@ -214,8 +225,9 @@ def _print(rows: list[dict[str, Any]]) -> None:
     by = {row["name"]: row["cpu_us"] for row in rows}
     print(f"hot 200 against the usual way: {by['usual: ORM, response model'] / by['hot 200']:.1f} x")
     for kind in ("200", "304"):
-        share = 1 - by[f"hot {kind}, unobserved"] / by[f"hot {kind}"]
-        print(f"ids, access log, metrics, CORS: {share:.1%} of a hot {kind}")
+        for ours, unobserved in ((f"hot {kind}", ", unobserved"), (f"hot {kind}, stock uvicorn", ", unobserved")):
+            cost = by[ours] - by[ours.replace(" uvicorn", "") + unobserved]
+            print(f"ids, access log, metrics: {cost:.1f} us, {cost / by[ours]:.1%} of a {ours}")
 
 
 def _print_growth(costs: list[Any]) -> None:

@@ -15,6 +15,7 @@ from redis import Redis
 from app.embedded import EmbeddedServers, ServerUrls
 from app.embedded.postgres import plain_dsn
 from tests.factories.databases import made_from, url_of
+from tests.factories.forks import Forks
 
 # The same examples each time, so that what fails fails again; how slow the machine is today decides nothing; and one
 # database may see all examples of a test.
@@ -86,6 +87,13 @@ def redis_url(servers: ServerUrls) -> str:
     with Redis.from_url(servers.redis_url) as client:
         client.flushall()
     return servers.redis_url
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Starts `verdicts` commands in processes of their own."""
+    with Forks() as forks:
+        yield forks
 
 
 def in_memory() -> str | None:

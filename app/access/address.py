@@ -1,6 +1,7 @@
 """Whose address a request comes from."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from starlette.types import Scope
@@ -29,6 +30,7 @@ def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
     return address
 
 
+@lru_cache(maxsize=4096)
 def limited_as(address: str) -> str:
     """By what name an address is counted: IPv6 by its /64, of which every home has one or more."""
     found = _parse(address)

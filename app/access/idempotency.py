@@ -67,7 +67,7 @@ class Once:
         return Response(given.body, given.status, headers)
 
 
-def get_once(
+async def get_once(
     request: Request, session: SessionDep, actor: ActorDep, idempotency_key: IdempotencyKeyHeader = None
 ) -> Once:
     """Idempotency for the caller of this request."""

@@ -1,44 +1,86 @@
 """Routers that ask for a key: what a router is made by says whether it is public or which scope it takes."""
 
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from typing import Annotated, Any, ClassVar, Final, cast
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.routing import APIRoute
-from starlette.types import Message, Receive, Send
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from app.access.actor import ACTOR, Actor
 from app.access.gate import Gate
 from app.access.limits import Count
 from app.access.scopes import Scope
-from app.core.web import SESSION_INFO, JsonOnly, problems
+from app.core.web import SESSION_INFO, JsonOnly, problems, threaded
 
 SCHEME: Final = "apiKey"
+PREFIX: Final = "/v1"
+"""Of every resource of this version."""
 _HEADERS: Final = "access_headers"
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def public_router(**options: Any) -> APIRouter:  # noqa: ANN401  # APIRouter's own
+def public_router(*, prefix: str = PREFIX, **options: Any) -> APIRouter:  # noqa: ANN401  # APIRouter's own
     """A router of what everybody may read, unless `access.reads` is `keys`. A key that is sent has to be valid."""
     options["responses"] = problems(401, 429) | options.get("responses", {})
-    return APIRouter(route_class=PublicRoute, **options)
+    return APIRouter(prefix=prefix, route_class=PublicRoute, **options)
 
 
-def protected_router(scope: Scope, **options: Any) -> APIRouter:  # noqa: ANN401  # APIRouter's own
-    """A router of what takes a key with this scope: changes, whose bodies are JSON, and reads that are not public."""
+def protected_router(scope: Scope, *, bodies: Any = JsonOnly, **options: Any) -> APIRouter:  # noqa: ANN401  # APIRouter's own
+    """A router of what takes a key with this scope: changes, and reads that are not public.
+
+    `bodies` is the dependency that refuses other bodies than are read there.
+    """
     route = type("ProtectedRoute", (ProtectedRoute,), {"scope": scope})
     declared = problems(400, 401, 403, 413, 415, 422, 429, 503)
     options["responses"] = declared | options.get("responses", {})
-    return APIRouter(route_class=route, dependencies=[JsonOnly], **options)
+    return APIRouter(prefix=PREFIX, route_class=route, dependencies=[bodies], **options)
 
 
-class PublicRoute(APIRoute):
+class ThreadedRoute(APIRoute):
+    """Runs its endpoint in a thread of ours, and is quick to say that an address is another's."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401  # APIRoute's own
+        super().__init__(path, threaded(endpoint), **options)
+        self._head: Final = path.partition("{")[0]
+        if self.max_body_size is None:
+            self.app = _answering(self.get_route_handler())
+
+    def matches(self, scope: AsgiScope) -> tuple[Match, AsgiScope]:
+        """As ever; the beginning of the address is looked at first."""
+        if not scope.get("root_path") and not scope["path"].startswith(self._head):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+def _answering(handler: Handler) -> ASGIApp:
+    """The handler as FastAPI wraps it, with one end for its dependencies, errors left to the layer further out."""
+
+    async def app(scope: AsgiScope, receive: Receive, send: Send) -> None:
+        async with AsyncExitStack() as stack:
+            scope["fastapi_inner_astack"] = scope["fastapi_function_astack"] = stack
+            response = await handler(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    return app
+
+
+class PublicRoute(ThreadedRoute):
     """Admits readers."""
 
-    def __init__(self, *args: Any, openapi_extra: dict[str, Any] | None = None, **options: Any) -> None:  # noqa: ANN401  # APIRoute's own
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        openapi_extra: dict[str, Any] | None = None,
+        **options: Any,  # noqa: ANN401  # APIRoute's own
+    ) -> None:
         extra = {"security": [{}, {SCHEME: []}], **(openapi_extra or {})}
-        super().__init__(*args, openapi_extra=extra, **options)
+        super().__init__(path, endpoint, openapi_extra=extra, **options)
 
     def get_route_handler(self) -> Handler:
         """The handler, behind the door: nothing of the body is read before."""
@@ -56,14 +98,21 @@ class PublicRoute(APIRoute):
         await super().handle(scope, receive, _privately(send) if closed else send)
 
 
-class ProtectedRoute(APIRoute):
+class ProtectedRoute(ThreadedRoute):
     """Admits holders of a key with the scope, and has what they change be their doing."""
 
     scope: ClassVar[Scope]
 
-    def __init__(self, *args: Any, openapi_extra: dict[str, Any] | None = None, **options: Any) -> None:  # noqa: ANN401  # APIRoute's own
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        openapi_extra: dict[str, Any] | None = None,
+        **options: Any,  # noqa: ANN401  # as above
+    ) -> None:
         extra = {"security": [{SCHEME: [self.scope.value]}], **(openapi_extra or {})}
-        super().__init__(*args, openapi_extra=extra, **options)
+        super().__init__(path, endpoint, openapi_extra=extra, **options)
 
     def get_route_handler(self) -> Handler:
         """The handler, behind the door: nothing of the body is read before."""

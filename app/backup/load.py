@@ -101,8 +101,15 @@ def _fill(
     for record in manifest.tables:
         _compare(connection, tables[record.name], record)
     _restore_sequences(connection, manifest)
+    _make_words(connection)
     for table in tables:
         _alter(connection, table, "ENABLE TRIGGER USER")
+
+
+def _make_words(connection: psycopg.Connection[Any]) -> None:
+    """What the triggers of the papers would have made; in an older schema the next migration makes it."""
+    if connection.execute("SELECT to_regclass('public.paper_words')").fetchone() != (None,):
+        connection.execute("SELECT fill_words()")
 
 
 def _compare(connection: psycopg.Connection[Any], table: Table, record: TableRecord) -> None:

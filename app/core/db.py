@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Final
+from typing import Final, cast
 
 import structlog
-from sqlalchemy import create_engine, func, select, text
+from sqlalchemy import Engine, create_engine, func, select, text
 from sqlalchemy.orm import Session
 
 from app.core.clock import to_milliseconds
@@ -19,6 +19,7 @@ SESSION: Final = (
 first column runs with the table for the cheapest, and walks it past thousands of rows that a filter leaves out.
 A statement whose client was killed ends within a second, and does not wait on for its lock."""
 _OUTBOX: Final = "outbox"
+_WORK: Final = "unit_of_work"
 _KEEPALIVE: Final = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -42,6 +43,42 @@ def after_commit(session: Session, send: Callable[[], object]) -> None:
     session.info.setdefault(_OUTBOX, []).append(send)
 
 
+class UnitOfWork:
+    """A session and its end, once: what was finished is not abandoned any more."""
+
+    __slots__ = ("is_open", "session")
+
+    def __init__(self, engine: Engine) -> None:
+        self.session: Final = Session(engine, expire_on_commit=False, info={_WORK: self})
+        self.is_open = True
+
+    def finish(self) -> None:
+        """Commit; then messages registered with `after_commit` go out. Raises what the commit raises."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        messages = self.session.info.pop(_OUTBOX, [])
+        with self.session:
+            self.session.commit()
+        for send in messages:
+            try:
+                send()
+            except Exception:  # noqa: BLE001  # whatever a message runs into, the committed row stands
+                _log.warning("after_commit_failed", exc_info=True)
+
+    def abandon(self) -> None:
+        """Roll back."""
+        if self.is_open:
+            self.is_open = False
+            self.session.info.pop(_OUTBOX, None)
+            self.session.close()
+
+
+def unit_of(session: Session) -> UnitOfWork:
+    """The unit of work that the session belongs to."""
+    return cast("UnitOfWork", session.info[_WORK])
+
+
 class Database:
     """One engine and its pool.
 
@@ -57,9 +94,14 @@ class Database:
             max_overflow=pool_size,
             pool_pre_ping=True,
             pool_timeout=10,
+            hide_parameters=True,  # an error is logged as a line, and not with the thousand rows that it was about
             connect_args={"connect_timeout": 5, "options": f"{SESSION} {bounds}", **_KEEPALIVE},
         )
         trace_sql(self.engine)
+
+    def begin(self) -> UnitOfWork:
+        """A unit of work that its maker ends."""
+        return UnitOfWork(self.engine)
 
     @contextmanager
     def unit_of_work(self) -> Iterator[Session]:
@@ -67,19 +109,13 @@ class Database:
 
         Messages registered with `after_commit` go out after the commit.
         """
-        session = Session(self.engine, expire_on_commit=False)
+        work = self.begin()
         try:
-            with session:
-                yield session
-                session.commit()
+            yield work.session
         except BaseException:
-            session.info.pop(_OUTBOX, None)
+            work.abandon()
             raise
-        for send in session.info.pop(_OUTBOX, []):
-            try:
-                send()
-            except Exception:  # noqa: BLE001  # whatever a message runs into, the committed row stands
-                _log.warning("after_commit_failed", exc_info=True)
+        work.finish()
 
     def ping(self) -> None:
         """Raise where the database does not answer."""

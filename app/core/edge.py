@@ -12,7 +12,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.errors import MEDIA_TYPE, ProblemResponse, http_problem
 
+HEAD: Final = "head_is_asked"
+"""In a request's scope: only the headers of the answer go out, so nobody need make its body."""
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+HEAD: Final = "head"
+"""In the scope of a request whose answer's body nobody gets: what would go on for ever may leave it out."""
 
 
 class Edge:
@@ -27,7 +31,7 @@ class Edge:
             await self.app(scope, receive, send)
             return
         head = scope["method"] == "HEAD"
-        inner = {**scope, "method": "GET"} if head else scope
+        inner = {**scope, "method": "GET", HEAD: True} if head else scope
         await self.app(inner, receive, _Answer(scope, receive, send, head=head))
         if head and "route" in inner:
             scope["route"] = inner["route"]  # who counts the requests asks for it

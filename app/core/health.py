@@ -16,10 +16,10 @@ from app.core.web import SettingsDep
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/healthz", operation_id="getHealth")
-def healthz() -> dict[str, str]:
+@router.get("/healthz", operation_id="getHealth", response_model=dict[str, str])
+async def healthz() -> Response:
     """The process answers."""
-    return {"status": "ok"}
+    return JSONResponse({"status": "ok"})
 
 
 @router.get("/readyz", operation_id="getReadiness", responses={503: {"description": "Something is missing"}})

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
-from time import gmtime, strftime
+from time import gmtime, monotonic, strftime, time
 from typing import Final, TextIO, TypeAlias
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -19,30 +19,48 @@ _BATCH_S: Final = 0.1
 _BATCH: Final = 128
 """More at once would hold up whoever comes next: at 2 µs each, a tenth of a second of full load is 7 ms."""
 _BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_FIRST: Final = _BOUNDS[0]
+_MOST_CLIENTS: Final = 4096
 
 
-Entry: TypeAlias = tuple[float, str, str, str, bytes, str, int, int, float, tuple[str, int] | None]
-"""One request and what became of it: when it was answered (seconds since the epoch), its id, method, path, query, route
-(the template of the address, so that there are as many as there are operations), status, bytes of the body, seconds it
-took, and the client. A plain tuple, because the hot path makes one for each request."""
+class Seconds:
+    """Of all requests of a route."""
+
+    __slots__ = ("total",)
+
+    def __init__(self) -> None:
+        self.total = 0.0
 
 
-# What the lines of a batch have in common is written once: most requests are for few addresses, by few clients.
+class Outcome:
+    """What requests for one address with one outcome have in common: their part of the line, and where they count."""
+
+    __slots__ = ("counts", "seconds", "text")
+
+    def __init__(self, text: str, counts: list[int], seconds: Seconds) -> None:
+        self.text, self.counts, self.seconds = text, counts, seconds
+
+
+Client: TypeAlias = tuple[str, int] | None
+Entry: TypeAlias = tuple[float, bytes, Outcome, float, Client]
+"""One request and what became of it: when it was answered (seconds on the monotonic clock), its id, its outcome, the
+seconds it took, and the client. A plain tuple, because the hot path makes one for each request."""
+
+
 @lru_cache(maxsize=16)
 def _stamp(milliseconds: int) -> str:
     second, rest = divmod(milliseconds, 1000)
     return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(second))}.{rest:03d}Z"
 
 
-@lru_cache(maxsize=4096)
-def _address(method: str, path: str, query: bytes, route: str) -> str:
-    address = f"{path}?{query.decode('latin-1')}" if query else path
-    return f'"method":{quoted(method)},"path":{quoted(address)},"route":"{route}"'
+class _Hosts(dict[Client, str]):
+    """The client as it stands in a line; forgotten when there are many."""
 
-
-@lru_cache(maxsize=4096)
-def _host(name: str | None) -> str:
-    return quoted(name) if name else "null"
+    def __missing__(self, client: Client) -> str:
+        if len(self) >= _MOST_CLIENTS:
+            self.clear()
+        host = self[client] = quoted(client[0]) if client and client[0] else "null"
+        return host
 
 
 def _no_counts() -> list[int]:
@@ -57,7 +75,15 @@ class Journal(Collector):
         self._entries: list[Entry] = []
         self._counts: Final[defaultdict[tuple[str, str, int], list[int]]] = defaultdict(_no_counts)
         """By method, route and status: how many took no longer than each bound, and longer than the one before."""
-        self._seconds: Final[defaultdict[str, float]] = defaultdict(float)
+        self._seconds: Final[defaultdict[str, Seconds]] = defaultdict(Seconds)
+        self._hosts: Final = _Hosts()
+        self.outcome: Final = lru_cache(maxsize=4096)(self._outcome)
+
+    def _outcome(self, method: str, path: str, query: bytes, route: str, status: int, sent: int) -> Outcome:
+        """Of an address: status and bytes of the body. The route is the address's template: so many are counted."""
+        address = f"{path}?{query.decode('latin-1')}" if query else path
+        text = f'"method":{quoted(method)},"path":{quoted(address)},"route":"{route}","status":{status},"bytes":{sent}'
+        return Outcome(text, self._counts[method, route, status], self._seconds[route])
 
     def note(self, entry: Entry) -> None:
         """Keep it until the next batch. On the event loop only."""
@@ -71,34 +97,24 @@ class Journal(Collector):
     def flush(self) -> None:
         """Write and count what is noted."""
         entries, self._entries = self._entries, []
-        for _, _, method, _, _, route, status, _, seconds, _ in entries:
-            self._counts[method, route, status][bisect_left(_BOUNDS, seconds)] += 1
-            self._seconds[route] += seconds
-        if self._log and entries:
+        hosts, ahead = self._hosts, 1000 * (time() - monotonic())
+        last, stamp, lines = 0, "", []
+        for at, request_id, outcome, seconds, client in entries:
+            outcome.counts[0 if seconds <= _FIRST else bisect_left(_BOUNDS, seconds)] += 1
+            outcome.seconds.total += seconds
+            moment = int(at * 1000 + ahead)
+            if moment != last:
+                last, stamp = moment, _stamp(moment)
+            # One JSON object, as the other logs are.
+            lines.append(
+                f'{{"event":"request","level":"info","logger":"access","timestamp":"{stamp}",'
+                f'"request_id":"{request_id.decode()}",{outcome.text},'
+                f'"microseconds":{int(seconds * 1e6)},"client":{hosts[client]}}}\n'
+            )
+        if self._log and lines:
             stream = self._stream or sys.stderr
-            stream.write("".join([self._line(*entry) for entry in entries]))
+            stream.write("".join(lines))
             stream.flush()
-
-    @staticmethod
-    def _line(  # the fields of an entry, in its order
-        at: float,
-        request_id: str,
-        method: str,
-        path: str,
-        query: bytes,
-        route: str,
-        status: int,
-        sent: int,
-        seconds: float,
-        client: tuple[str, int] | None,
-    ) -> str:
-        """One JSON object, as the other logs are."""
-        return (
-            f'{{"event":"request","level":"info","logger":"access","timestamp":"{_stamp(int(at * 1000))}",'
-            f'"request_id":"{request_id}",{_address(method, path, query, route)},'
-            f'"status":{status},"bytes":{sent},"microseconds":{int(seconds * 1e6)},'
-            f'"client":{_host(client and client[0])}}}\n'
-        )
 
     def collect(self) -> Iterator[Metric]:
         """The requests and their latency by operation, for Prometheus."""
@@ -120,7 +136,7 @@ class Journal(Collector):
             for bound, count in zip([*map(str, _BOUNDS), "+Inf"], counts, strict=True):
                 below += count
                 cumulated.append((bound, below))
-            latency.add_metric([route], cumulated, self._seconds[route])
+            latency.add_metric([route], cumulated, self._seconds[route].total)
         yield latency
 
     def describe(self) -> Iterator[Metric]:

@@ -2,12 +2,13 @@
 
 import re
 import secrets
+from collections.abc import Callable
 from itertools import count
-from time import perf_counter, time
+from time import monotonic
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from app.core.journal import Journal
 
@@ -21,12 +22,9 @@ class Ids:
     """One random start for each process, then a count: unique, at a tenth of a UUID's cost."""
 
     def __init__(self) -> None:
-        self._start: Final = f"{secrets.token_hex(6)}-"
-        self._count: Final = count(1)
-
-    def new(self) -> str:
+        form = f"{secrets.token_hex(6)}-%x".encode()
+        self.new: Final[Callable[[], bytes]] = map(form.__mod__, count(1)).__next__
         """The next id."""
-        return f"{self._start}{next(self._count):x}"
 
 
 class Requests:
@@ -42,8 +40,9 @@ class Requests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = scope["request_id"] = self._id(scope)
-        header = (b"x-request-id", request_id.encode())
+        request_id = self._id(scope)
+        scope["request_id"] = request_id.decode()
+        header = (b"x-request-id", request_id)
         status, sent = _CUT_OFF, 0
 
         async def watched(message: Message) -> None:
@@ -55,18 +54,19 @@ class Requests:
                 sent += len(message.get("body", b""))
             await send(message)
 
-        began = perf_counter()
+        began = monotonic()
         try:
             await self._app(scope, receive, watched)
         finally:
-            seconds, client = perf_counter() - began, scope.get("client")
             method = scope["method"] if scope["method"] in _METHODS else "other"
             address = method, scope["path"], scope["query_string"], _route(scope)
-            self._journal.note((time(), request_id, *address, status, sent, seconds, client))
+            outcome = self._journal.outcome(*address, status, sent)
+            moment = monotonic()
+            self._journal.note((moment, request_id, outcome, moment - began, scope.get("client")))
 
-    def _id(self, scope: Scope) -> str:
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
-        return given.decode() if given is not None and _ACCEPTABLE.fullmatch(given) else self._ids.new()
+    def _id(self, scope: Scope) -> bytes:
+        given: bytes | None = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
+        return given if given is not None and _ACCEPTABLE.fullmatch(given) else self._ids.new()
 
 
 def _route(scope: Scope) -> str:
@@ -81,5 +81,5 @@ class Bound:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
-        with bound_contextvars(request_id=scope.get("request_id", "")):
-            await self._app(scope, receive, send)
+        bind_contextvars(request_id=scope.get("request_id", ""))  # of this request's task, which ends with it
+        await self._app(scope, receive, send)

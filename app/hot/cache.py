@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from app.core.etag import plain_tag
+from app.core.journal import Outcome
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 Key: TypeAlias = tuple[str, str]
@@ -37,6 +38,10 @@ class Answer:
     size: int = 0
     whole: dict[str, Any] = field(default_factory=dict)
     """The message that carries the body."""
+    outcome: Outcome | None = None
+    """Of a plain GET, in the journal, once there was one."""
+    outcome_unchanged: Outcome | None = None
+    _lines: tuple[bytes, bytes] | None = None
 
     def __post_init__(self) -> None:
         self.tag = dict(self.headers).get(b"etag", b"")
@@ -47,9 +52,20 @@ class Answer:
         self.unchanged = [pair for pair in self.headers if pair[0] not in dropped]
 
     @property
+    def lines(self) -> tuple[bytes, bytes]:
+        """The headers of a 200 and of a 304 as they go over the wire."""
+        if self._lines is None:
+            self._lines = _lines(self.headers), _lines(self.unchanged)
+        return self._lines
+
+    @property
     def unfinished(self) -> bool:
         """Whether it says that the work goes on."""
         return any(name == b"retry-after" for name, _ in self.headers)
+
+
+def _lines(headers: Headers) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 @dataclass(slots=True)

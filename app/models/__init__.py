@@ -4,9 +4,10 @@ from app.models.access import ApiKey, AuditEntry
 from app.models.base import Base
 from app.models.claim import Claim
 from app.models.driver import Driver
+from app.models.event import Event
 from app.models.evidence import Evidence, Prediction
 from app.models.idempotency import IdempotencyKey
-from app.models.paper import Paper, PaperAlias, PaperDocument, PaperVersion
+from app.models.paper import Paper, PaperAlias, PaperDocument, PaperVersion, PaperWord
 from app.models.reproduction import Reproduction, ReproductionState
 from app.models.serving import ServingProcess
 from app.models.verdict import Verdict, VerdictKind, VerdictOrigin
@@ -17,12 +18,14 @@ __all__ = [
     "Base",
     "Claim",
     "Driver",
+    "Event",
     "Evidence",
     "IdempotencyKey",
     "Paper",
     "PaperAlias",
     "PaperDocument",
     "PaperVersion",
+    "PaperWord",
     "Prediction",
     "Reproduction",
     "ReproductionState",

@@ -36,7 +36,6 @@ class Paper(Base):
             name="fk_papers_headline_claim",
             use_alter=True,
         ),
-        Index("ix_papers_search", "search", postgresql_using="gin"),
         # One index for each filter and order of the list: a page costs the same, however many papers there are.
         Index("ix_papers_newest_verdict", "newest_verdict_at", "arxiv_id"),
         *(
@@ -70,6 +69,20 @@ class Paper(Base):
         Computed("to_tsvector('english', arxiv_id || ' ' || title || ' ' || abstract)", persisted=True),
         deferred=True,
     )
+
+
+class PaperWord(Base):
+    """A word of a paper's id, title or abstract, as the text search knows it. Triggers of `papers` keep it.
+
+    One index for each order of the list: the papers that have a word are read as far as the page goes.
+    """
+
+    __tablename__ = "paper_words"
+    __table_args__ = (Index("ix_paper_words_newest", "word", "newest_verdict_at", "arxiv_id"),)
+
+    word: Mapped[str] = mapped_column(primary_key=True)
+    arxiv_id: Mapped[str] = mapped_column(primary_key=True)
+    newest_verdict_at: Mapped[Moment]
 
 
 class PaperVersion(Base):

@@ -79,7 +79,7 @@ def _documented(description: str, pattern: str, *examples: str) -> Any:  # noqa:
     return Path(description=description, json_schema_extra=schema, examples=list(examples))
 
 
-def _parse(
+async def _parse(
     paper_id: Annotated[
         str,
         _documented(
@@ -94,7 +94,7 @@ def _parse(
     return PaperRef.parse(paper_id)
 
 
-def _parse_paper(
+async def _parse_paper(
     paper_id: Annotated[
         str, _documented("An arXiv id without `vN`, or `draft:<slug>`.", PAPER_ID, "2111.09543", "draft:my-paper")
     ],
@@ -102,7 +102,7 @@ def _parse_paper(
     return _unversioned(paper_id)
 
 
-def _parse_arxiv(
+async def _parse_arxiv(
     paper_id: Annotated[str, _documented("An arXiv id without `vN`.", ARXIV_ID, "2111.09543", "hep-th/9901001")],
 ) -> PaperRef:
     return _unversioned(paper_id)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from app.core.pagination import Page, decode_cursor, encode_cursor
@@ -14,6 +14,7 @@ from app.papers.errors import VersionNotFoundError
 from app.papers.find import find_paper
 from app.papers.ids import PaperRef
 from app.papers.schemas import PaperSummary, VersionRead
+from app.papers.search import Key, Order, find_page
 
 MOST_VERSIONS: Final = 999_999
 """Of one paper: so many digits has the `vN` of an id."""
@@ -47,47 +48,45 @@ def read_document(session: Session, ref: PaperRef) -> tuple[bytes, str | None]:
 
 
 def list_papers(session: Session, wanted: PaperFilter, limit: int, cursor: str | None) -> Page[PaperSummary]:
-    """A page of papers, newest verdict first, or by id."""
-    query = _filtered(wanted)
-    by_id = wanted.sort == "arxiv_id"
-    if by_id:
-        after_id = decode_cursor("papers-by-id", cursor, lambda key: str(key[0]))
-        query = query.order_by(Paper.arxiv_id)
-        query = query.where(Paper.arxiv_id > after_id) if after_id is not None else query
-    else:
-        after = decode_cursor("papers", cursor, lambda key: (datetime.fromtimestamp(int(key[0]) / 1000, UTC), key[1]))
-        query = query.order_by(Paper.newest_verdict_at.desc(), Paper.arxiv_id.desc())
-        query = query.where(tuple_(Paper.newest_verdict_at, Paper.arxiv_id) < after) if after else query
-    papers = session.scalars(query.limit(limit + 1)).all()
-    last = papers[limit - 1] if len(papers) > limit else None
-    following = None
-    if last is not None:
-        moment = round(last.newest_verdict_at.timestamp() * 1000)
-        following = (
-            encode_cursor("papers-by-id", [last.arxiv_id])
-            if by_id
-            else encode_cursor("papers", [moment, last.arxiv_id])
-        )
-    return Page(items=[_summary(paper) for paper in papers[:limit]], next_cursor=following)
+    """A page of papers, newest verdict first, or by id.
+
+    It may be shorter than `limit`, even empty, and lead on all the same: app.papers.search bounds what a page costs.
+    """
+    order = Order(by_id=wanted.sort == "arxiv_id")
+    listing = "papers-by-id" if order.by_id else "papers"
+    after: Key | None = decode_cursor(listing, cursor, _id if order.by_id else _moment_and_id)
+    papers, following = find_page(session, wanted.q, _filters(wanted), order, after, limit)
+    return Page(items=[_summary(paper) for paper in papers], next_cursor=following and _cursor(listing, following))
 
 
-def _filtered(wanted: PaperFilter) -> Select[Paper]:
-    query = select(Paper)
-    if wanted.q is not None:
-        # An id is one word to a reader and several to the text search, so it is compared as it stands.
-        query = query.where(
-            Paper.search.bool_op("@@")(func.websearch_to_tsquery("english", wanted.q)) | (Paper.arxiv_id == wanted.q)
-        )
-    if wanted.category is not None:
-        query = query.where(Paper.primary_category == wanted.category)
+def _id(key: list[str]) -> Key:
+    return key[0]
+
+
+def _moment_and_id(key: list[str]) -> Key:
+    return datetime.fromtimestamp(int(key[0]) / 1000, UTC), key[1]
+
+
+def _cursor(listing: str, key: Key) -> str:
+    if isinstance(key, str):
+        return encode_cursor(listing, [key])
+    moment, arxiv_id = key
+    return encode_cursor(listing, [round(moment.timestamp() * 1000), arxiv_id])
+
+
+def _filters(wanted: PaperFilter) -> list[ColumnElement[bool]]:
+    """What has to hold, the likeliest to be rare first."""
+    found: list[ColumnElement[bool]] = []
     if wanted.venue is not None:
-        query = query.where(Paper.venue == wanted.venue)
+        found.append(Paper.venue == wanted.venue)
+    if wanted.category is not None:
+        found.append(Paper.primary_category == wanted.category)
     if wanted.status is not None:
-        status = None if wanted.status == "none" else wanted.status
-        query = query.where(Paper.headline_status.is_(None) if status is None else Paper.headline_status == status)
+        unchecked = wanted.status == "none"
+        found.append(Paper.headline_status.is_(None) if unchecked else Paper.headline_status == wanted.status)
     if wanted.withdrawn is not None:
-        query = query.where(Paper.withdrawn if wanted.withdrawn else ~Paper.withdrawn)
-    return query
+        found.append(Paper.withdrawn.expression if wanted.withdrawn else ~Paper.withdrawn)
+    return found
 
 
 def list_versions(session: Session, ref: PaperRef, limit: int, cursor: str | None) -> Page[VersionRead]:

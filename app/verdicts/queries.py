@@ -44,6 +44,12 @@ def read_verdict(session: Session, verdict_id: UUID) -> VerdictRead:
     return _read(row)
 
 
+def read_verdicts(session: Session, verdict_ids: Collection[UUID]) -> dict[UUID, VerdictRead]:
+    """These verdicts, by id."""
+    rows = session.execute(_READ.where(Verdict.id.in_(verdict_ids))).all() if verdict_ids else []
+    return {row[0].id: _read(row) for row in rows}
+
+
 def list_verdicts(session: Session, wanted: VerdictFilter, limit: int, cursor: str | None) -> Page[VerdictRead]:
     """A page of verdicts, newest first."""
     query = _filtered(session, wanted).order_by(Verdict.computed_at.desc(), Verdict.id.desc())

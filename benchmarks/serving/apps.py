@@ -1,6 +1,5 @@
 """The applications that are compared, as uvicorn factories, with the product's settings from the environment."""
 
-import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,20 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.core.collector import freeze
 from app.core.db import Database
 from app.core.edge import Edge
-from app.core.journal import Journal
-from app.core.requests import Ids
 from app.core.settings import Settings
 from app.hot.dispatcher import Hot
 from app.hot.lane import Lane
-from app.hot.serving import Serving
 from app.main import Service, create_app
 from app.models import Claim, Paper, PaperVersion, Verdict, VerdictKind
 from app.papers.document import document_verdict, version_read
 from app.papers.schemas import DocumentVerdicts, PaperDocumentRead, PaperRead
+from app.verdicts import endpoints
+from app.verdicts.schemas import VerdictRead
+
+_VERDICT = Path(__file__).with_name("verdict.json").read_text(encoding="utf-8")
 
 
 def bare() -> ASGIApp:
@@ -43,9 +44,7 @@ def bare() -> ASGIApp:
         await send(start)
         await send(end)
 
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    freeze()
     return app
 
 
@@ -59,13 +58,8 @@ class _Unobserved(Service):
 class _SilentLane(Lane):
     """The lane with nothing noted and no id made."""
 
-    def __init__(self, app: ASGIApp, serving: Serving, journal: Journal, ids: Ids) -> None:
-        super().__init__(app, serving, journal, ids)
-        self._note, self._id = _nothing, str
-
-
-def _nothing(_entry: object) -> None:
-    return
+    def _noted(self, *_: object) -> bytes:
+        return b""
 
 
 def unobserved() -> ASGIApp:
@@ -74,10 +68,17 @@ def unobserved() -> ASGIApp:
     app.__class__ = _Unobserved
     state = app.state
     app.lane = _SilentLane(app.usual_way, state.serving, state.journal, state.ids)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-    return app
+    freeze()
+    return app.lane
+
+
+def plain_route() -> ASGIApp:
+    """The service with a verdict that needs no SQL."""
+    verdict = VerdictRead.model_validate_json(_VERDICT)
+    endpoints.read_verdict = lambda _session, _verdict_id: verdict
+    app = create_app()
+    freeze()
+    return app.lane
 
 
 def usual() -> FastAPI:

@@ -25,7 +25,17 @@ from app.papers.ids import PaperRef
 from app.papers.queries import PaperFilter, list_papers, read_document
 from app.verdicts.issue import NewVerdict, issue
 from app.verdicts.queries import VerdictFilter, list_verdicts
-from tests.factories.growth import COMMON_WORD, PROBE, RARE_WORD, Size, grow
+from tests.factories.growth import (
+    COMMON_WORD,
+    MIDDLE_WORD,
+    OTHER_MIDDLE_WORD,
+    PROBE,
+    RARE_CATEGORY,
+    RARE_VENUE,
+    RARE_WORD,
+    Size,
+    grow,
+)
 
 REF = PaperRef(PROBE)
 LIMIT = 50
@@ -55,14 +65,15 @@ def measure(sizes: list[Size], repeats: int) -> Iterator[Cost]:
 
 @contextmanager
 def _grown(size: Size) -> Iterator[tuple[Database, str]]:
-    room = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 TemporaryDirectory makes its own name in it
     with (
-        TemporaryDirectory(prefix="verdicts-bench-", dir=room) as folder,
+        TemporaryDirectory(prefix="verdicts-bench-") as folder,
         EmbeddedServers(Path(folder), durable=False) as servers,
     ):
         upgrade(servers.database_url)
         dsn = plain_dsn(servers.database_url)
+        began = time.perf_counter()
         grow(dsn, size)
+        print(f"{size}: filled in {time.perf_counter() - began:.0f} s", flush=True)
         database = Database(servers.database_url)
         yield database, dsn
         database.close()
@@ -89,15 +100,24 @@ def _operations(database: Database, dsn: str, size: Size) -> dict[str, Callable[
 
         return run
 
+    def listed(**wanted: Any) -> Callable[[], Any]:  # noqa: ANN401  # of PaperFilter
+        return within(lambda session: list_papers(session, PaperFilter(**wanted), LIMIT, None))
+
     return {
         "document row": within(lambda session: read_document(session, REF)),
         "papers, first page": within(lambda session: list_papers(session, PaperFilter(), LIMIT, None)),
         "papers, at 95 %": within(lambda session: list_papers(session, PaperFilter(), LIMIT, papers)),
-        "papers of a category": within(
-            lambda session: list_papers(session, PaperFilter(category="cs.CL"), LIMIT, None)
-        ),
-        "search, rare word": within(lambda session: list_papers(session, PaperFilter(q=f"{RARE_WORD} 7"), LIMIT, None)),
-        "search, common word": within(lambda session: list_papers(session, PaperFilter(q=COMMON_WORD), LIMIT, None)),
+        "papers of a category": listed(category="cs.CL"),
+        "of rare category and venue": listed(category=RARE_CATEGORY, venue=RARE_VENUE),
+        "search, rare word": listed(q="term4242"),
+        "search, common word": listed(q=COMMON_WORD),
+        "search, middle word": listed(q=MIDDLE_WORD),
+        "search, middle word, by id": listed(q=MIDDLE_WORD, sort="arxiv_id"),
+        "search, two common words": listed(q=f"{COMMON_WORD} report"),
+        "search, two middle words": listed(q=f"{MIDDLE_WORD} {OTHER_MIDDLE_WORD}"),
+        "search, rare phrase": listed(q=f'"{RARE_WORD} {MIDDLE_WORD}"'),
+        "search, one or the other": listed(q=f"{RARE_WORD} or {MIDDLE_WORD}"),
+        "search in a rare venue": listed(q=COMMON_WORD, venue=RARE_VENUE),
         "history, first page": within(lambda session: list_verdicts(session, VerdictFilter(paper=REF), LIMIT, None)),
         "history, at 95 %": within(lambda session: list_verdicts(session, VerdictFilter(paper=REF), LIMIT, history)),
         "feed, first page": within(lambda session: list_verdicts(session, VerdictFilter(), LIMIT, None)),

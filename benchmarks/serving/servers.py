@@ -7,15 +7,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TypeAlias
 
 import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 _TICKS = os.sysconf("SC_CLK_TCK")
+Command: TypeAlias = Callable[[int], list[str]]
+"""The command that serves on a port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +63,21 @@ def free_port() -> int:
 def running(
     name: str, argv: Sequence[str], port: int, path: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
-    """The server, once it answers the path."""
-    process = subprocess.Popen(
-        argv,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}", **(environment or {})},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _wait(port, path, process, name)
-        yield Server(name, port, process)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+    """The server, once it answers the path. What it logs goes to a file, as it would anywhere."""
+    with TemporaryFile() as log:
+        process = subprocess.Popen(
+            argv,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}", **(environment or {})},
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            _wait(port, path, process, name)
+            yield Server(name, port, process)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=60)
 
 
 def _wait(port: int, path: str, process: subprocess.Popen[bytes], name: str) -> None:
@@ -90,19 +95,14 @@ def _wait(port: int, path: str, process: subprocess.Popen[bytes], name: str) -> 
 
 
 def uvicorn(factory: str, port: int) -> list[str]:
-    """The command that serves a factory of `serving.apps`, with the product's own options."""
-    return [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "--factory",
-        f"serving.apps:{factory}",
-        "--port",
-        str(port),
-        "--no-access-log",
-        "--log-level",
-        "critical",
-    ]
+    """The command that serves a factory on uvicorn as it comes, with the product's own options."""
+    options = ["--no-access-log", "--no-proxy-headers", "--ws", "none", "--log-level", "critical"]
+    return [sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(port), *options]
+
+
+def ours(factory: str, port: int) -> list[str]:
+    """The command that serves a factory of `serving.apps` on the product's protocol."""
+    return [sys.executable, "-m", "serving.run", factory, str(port)]
 
 
 def api(port: int) -> list[str]:
@@ -110,7 +110,7 @@ def api(port: int) -> list[str]:
     return [sys.executable, "-m", "app.cli", "api", "--port", str(port)]
 
 
-def nginx(folder: Path, port: int, body: bytes) -> list[str] | None:
+def nginx(folder: Path, body: bytes) -> Command | None:
     """Nginx with the body as a file, one worker; None where it is not installed."""
     program = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
     if program is None:
@@ -118,8 +118,7 @@ def nginx(folder: Path, port: int, body: bytes) -> list[str] | None:
     (folder / "www").mkdir()
     (folder / "www" / "document.json").write_bytes(body)
     configuration = folder / "nginx.conf"
-    configuration.write_text(
-        f"""
+    text = f"""
         {"user root;" if os.geteuid() == 0 else ""}
         worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
         events {{ worker_connections 1024; }}
@@ -127,14 +126,18 @@ def nginx(folder: Path, port: int, body: bytes) -> list[str] | None:
             access_log off; types {{ application/json json; }} keepalive_requests 100000000; open_file_cache max=10;
             client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
             uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-            server {{ listen 127.0.0.1:{port}; root {folder}/www; }}
+            server {{ listen 127.0.0.1:PORT; root {folder}/www; }}
         }}
         """
-    )
-    return [program, "-c", str(configuration), "-p", str(folder)]
+
+    def command(port: int) -> list[str]:
+        configuration.write_text(text.replace("PORT", str(port)))
+        return [program, "-c", str(configuration), "-p", str(folder)]
+
+    return command
 
 
-def datasette(folder: Path, port: int, body: bytes) -> list[str] | None:
+def datasette(folder: Path, body: bytes) -> Command | None:
     """Datasette with a table of documents, in the environment of BENCH_DATASETTE or this one; None without it."""
     import sqlite3  # noqa: PLC0415  # for this peer alone
 
@@ -145,4 +148,4 @@ def datasette(folder: Path, port: int, body: bytes) -> list[str] | None:
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE papers (id TEXT PRIMARY KEY, document TEXT)")
         connection.execute("INSERT INTO papers VALUES ('p', ?)", [body.decode()])
-    return [program, "serve", str(path), "--port", str(port), "--setting", "suggest_facets", "off"]
+    return lambda port: [program, "serve", str(path), "--port", str(port), "--setting", "suggest_facets", "off"]

@@ -9,6 +9,8 @@ PROBE, OTHER = "0901.00001", "0901.00002"
 """The papers with a history each: of POST verdicts and failed runs, and of PRE verdicts and waiting runs."""
 RARE_CATEGORY, RARE_VENUE = "q-bio.NC", "Workshop of the few"
 COMMON_WORD, RARE_WORD = "learning", "quokka"
+MIDDLE_WORD, OTHER_MIDDLE_WORD = "wombat", "numbat"
+"""In one paper of 137 and of 139: too many to sort, and too few to come upon while looking for a page of them."""
 
 # What is rare stands together in the middle of every order: whoever walks an order until he has found five of them has
 # far to go from either end.
@@ -19,8 +21,9 @@ _PAPERS: Final = """
            CASE WHEN n < 2 THEN '0901.0000' || n + 1 ELSE format('%%s%%s.%%s', 10 + n / 1000000,
                   lpad((1 + n / 90000 %% 12)::text, 2, '0'), lpad((1 + n %% 90000)::text, 5, '0')) END,
            format('A paper about learning, number %%s', n),
-           format('We report word%%s and term%%s for learning%%s. ', n %% 997, n %% 4999,
-                  CASE WHEN n %% 1000 = 7 THEN ' quokka' ELSE '' END) || repeat('Further text of the abstract. ', 8),
+           format('We report word%%s and term%%s for learning%%s%%s%%s. ', n %% 997, n %% 4999,
+                  CASE WHEN n %% 1000 = 7 THEN ' quokka' ELSE '' END, CASE WHEN n %% 137 = 7 THEN ' wombat' ELSE '' END,
+                  CASE WHEN n %% 139 = 7 THEN ' numbat' ELSE '' END) || repeat('Further text of the abstract. ', 8),
            CASE WHEN share BETWEEN 0.45 AND 0.50 THEN 'q-bio.NC'
                 ELSE 'cs.C' || (ARRAY['L', 'V', 'R', 'Y'])[1 + n %% 4] END,
            CASE WHEN share BETWEEN 0.40 AND 0.45 THEN 'Workshop of the few' WHEN n %% 3 = 0 THEN 'ACL' END,
@@ -30,6 +33,7 @@ _PAPERS: Final = """
            timestamptz '2020-01-01Z' + n * interval '1 second'
     FROM (SELECT n, n::float / %(papers)s AS share FROM generate_series(0, %(papers)s - 1) AS n) AS numbered
 """
+_WORDS: Final = "SELECT fill_words()"
 _VERSIONS: Final = "INSERT INTO paper_versions (id, paper_id, version) SELECT uuidv7(), id, 1 FROM papers"
 _DOCUMENTS: Final = """
     INSERT INTO paper_documents (paper_id, etag, body, written_at)
@@ -88,7 +92,7 @@ _RUNS: Final = """
 _GUARDED: Final = ("papers", "paper_versions", "paper_documents", "claims", "verdicts", "reproductions", "evidence")
 
 
-_FILL: Final = (_PAPERS, _VERSIONS, _DOCUMENTS, _CLAIMS, _SUBJECTS, _VERDICTS, _DRIVERS, _RUNS)
+_FILL: Final = (_PAPERS, _WORDS, _VERSIONS, _DOCUMENTS, _CLAIMS, _SUBJECTS, _VERDICTS, _DRIVERS, _RUNS)
 
 
 @dataclass(frozen=True, slots=True)

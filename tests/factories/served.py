@@ -1,8 +1,6 @@
 """A real `verdicts api` process on a port of its own."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.factories.forks import Forked, Forks
 from tests.factories.ports import free_port
 
 _READY_S = 400.0
@@ -22,7 +21,7 @@ class Served:
 
     port: int
     log: Path
-    process: subprocess.Popen[bytes]
+    process: Forked
 
     @property
     def base(self) -> str:
@@ -30,12 +29,12 @@ class Served:
 
 
 @contextmanager
-def serving(database_url: str, redis_url: str, folder: Path, **settings: str) -> Iterator[Served]:
+def serving(forks: Forks, database_url: str, redis_url: str, folder: Path, **settings: str) -> Iterator[Served]:
     """The service, ready; `settings` are environment variables. It is ended with the block."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("VERDICTS_", "OTEL_"))}
     kept |= {"VERDICTS_DATABASE_URL": database_url, "VERDICTS_REDIS_URL": redis_url, **settings}
     for attempt in range(5):  # somebody else may look for a port at the same moment
-        served = _start(kept, folder / f"api-{attempt}.log")
+        served = _start(forks, kept, folder / f"api-{attempt}.log")
         try:
             if _is_ready(served):
                 yield served
@@ -46,11 +45,9 @@ def serving(database_url: str, redis_url: str, folder: Path, **settings: str) ->
     raise AssertionError(served.log.read_text())
 
 
-def _start(environment: dict[str, str], log: Path) -> Served:
+def _start(forks: Forks, environment: dict[str, str], log: Path) -> Served:
     port = free_port()
-    argv = [sys.executable, "-m", "app.cli", "api", "--port", str(port)]
-    with log.open("wb") as out:
-        return Served(port, log, subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, env=environment))
+    return Served(port, log, forks.start(["api", "--port", str(port)], environment, log))
 
 
 def _is_ready(served: Served) -> bool:

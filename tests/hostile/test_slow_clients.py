@@ -16,6 +16,7 @@ from app.embedded import ServerUrls
 from tests.api.helpers import PAPER
 from tests.embedded.up_harness import wait_until
 from tests.factories.databases import copied
+from tests.factories.forks import Forks
 from tests.factories.served import Served, serving
 
 PATIENCE_S: Final = 120
@@ -35,22 +36,24 @@ def url(servers: ServerUrls, maintenance: psycopg.Connection, template_database:
 
 
 @pytest.fixture(scope="module")
-def impatient(servers: ServerUrls, url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def impatient(
+    forks: Forks, servers: ServerUrls, url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
     """On a busy machine it gives up those who are not slow, too: for tests that want it to give up."""
-    with limited(servers, url, tmp_path_factory.mktemp("impatient"), IMPATIENT) as running:
+    with limited(forks, servers, url, tmp_path_factory.mktemp("impatient"), IMPATIENT) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def served(servers: ServerUrls, url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with limited(servers, url, tmp_path_factory.mktemp("crowded"), CROWDED) as running:
+def served(forks: Forks, servers: ServerUrls, url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with limited(forks, servers, url, tmp_path_factory.mktemp("crowded"), CROWDED) as running:
         yield running
 
 
 @contextmanager
-def limited(servers: ServerUrls, url: str, folder: Path, limits: dict[str, str]) -> Iterator[Served]:
+def limited(forks: Forks, servers: ServerUrls, url: str, folder: Path, limits: dict[str, str]) -> Iterator[Served]:
     settings = {f"VERDICTS_LIMITS__{name}": value for name, value in limits.items()}
-    with serving(url, servers.redis_url, folder, **settings) as running:
+    with serving(forks, url, servers.redis_url, folder, **settings) as running:
         yield running
 
 

@@ -2,17 +2,17 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import psycopg
 
 from tests.factories.databases import opened
+from tests.factories.forks import Forked, Forks
 from tests.factories.keys import make_key, sign_changes
 from tests.factories.ports import free_port
 
@@ -28,18 +28,18 @@ class ApiProcess:
     """One `verdicts api`, and a client of it with a connection that stays open."""
 
     client: httpx.Client
-    process: subprocess.Popen[bytes]
+    process: Forked
 
 
 @contextmanager
-def api_process(settings: dict[str, str]) -> Iterator[ApiProcess]:
+def api_process(forks: Forks, settings: dict[str, str]) -> Iterator[ApiProcess]:
     """One process, up and answering."""
-    with api_processes(settings, 1) as (only,):
+    with api_processes(forks, settings, 1) as (only,):
         yield only
 
 
 @contextmanager
-def api_processes(settings: dict[str, str], number: int) -> Iterator[list[ApiProcess]]:
+def api_processes(forks: Forks, settings: dict[str, str], number: int) -> Iterator[list[ApiProcess]]:
     """So many, started at the same time."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VERDICTS_")}
     with opened(settings["VERDICTS_DATABASE_URL"], pool_size=1) as database:
@@ -48,8 +48,7 @@ def api_processes(settings: dict[str, str], number: int) -> Iterator[list[ApiPro
         started = []
         for _ in range(number):
             port = free_port()
-            argv = [sys.executable, "-m", "app.cli", "api", "--port", str(port)]
-            process = subprocess.Popen(argv, env=inherited | settings, stderr=subprocess.DEVNULL)
+            process = forks.start(["api", "--port", str(port)], inherited | settings, Path(os.devnull))
             stack.callback(_end, process)
             base = f"http://127.0.0.1:{port}"
             client = stack.enter_context(httpx.Client(base_url=base, timeout=60, event_hooks=hooks))
@@ -59,7 +58,7 @@ def api_processes(settings: dict[str, str], number: int) -> Iterator[list[ApiPro
         yield started
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: Forked) -> None:
     process.send_signal(signal.SIGCONT)
     process.terminate()
     process.wait(timeout=PATIENCE_S)

@@ -14,6 +14,7 @@ from app.embedded import ServerUrls
 from app.embedded.postgres import plain_dsn
 from tests.api.helpers import PAPER, claim_body, counts_body, paper_body
 from tests.factories.databases import copied
+from tests.factories.forks import Forks
 from tests.hot.processes import (
     ApiProcess,
     api_process,
@@ -45,7 +46,9 @@ def watch(database_url: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture(scope="module")
-def processes(servers: ServerUrls, database_url: str, watch: psycopg.Connection) -> Iterator[list[ApiProcess]]:
+def processes(
+    forks: Forks, servers: ServerUrls, database_url: str, watch: psycopg.Connection
+) -> Iterator[list[ApiProcess]]:
     """Three, with the paper registered."""
     environment = {
         "VERDICTS_DATABASE_URL": database_url,
@@ -53,7 +56,7 @@ def processes(servers: ServerUrls, database_url: str, watch: psycopg.Connection)
         "VERDICTS_LOG_LEVEL": "ERROR",
         "VERDICTS_SERVING__LEASE_S": "0.5",
     }
-    with api_processes(environment, 3) as started:
+    with api_processes(forks, environment, 3) as started:
         client = started[0].client
         assert client.put(DOCUMENT, json=paper_body()).status_code == 201
         assert client.post(f"{DOCUMENT}/claims", json=claim_body()).status_code == 201
@@ -161,7 +164,7 @@ def test_a_process_that_hangs_holds_a_change_up_no_longer_than_its_lease(
 
 
 def test_without_a_channel_everything_is_read_through(
-    servers: ServerUrls, database_url: str, clients: list[httpx.Client]
+    forks: Forks, servers: ServerUrls, database_url: str, clients: list[httpx.Client]
 ) -> None:
     environment = {
         "VERDICTS_DATABASE_URL": database_url,
@@ -169,7 +172,7 @@ def test_without_a_channel_everything_is_read_through(
         "VERDICTS_LOG_LEVEL": "ERROR",
         "VERDICTS_SERVING__LISTEN_URL": "postgresql://nobody@127.0.0.1:9/nowhere",
     }
-    with api_process(environment) as deaf:
+    with api_process(forks, environment) as deaf:
         for number in range(3):
             verdict = issue(clients[0], correct=4800 + number)
             assert_shown(deaf.client, verdict)
