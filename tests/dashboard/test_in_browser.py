@@ -23,6 +23,7 @@ from tests.api.helpers import PAPER, Api
 from tests.dashboard.browser import PATIENCE_MS, opened, started
 from tests.dashboard.world import SPLIT_FILE, TINY, World, make_world, texts_table
 from tests.factories.databases import copied
+from tests.factories.forks import Forks
 from tests.factories.keys import make_key
 from tests.factories.runs import ask, beat, facts, predictions, take
 from tests.factories.served import serving
@@ -72,6 +73,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def site(
+    forks: Forks,
     browser: Browser,  # noqa: ARG001  # without one there is nothing to make a service for
     servers: ServerUrls,
     maintenance: psycopg.Connection,
@@ -98,7 +100,7 @@ def site(
             key = make_key(database, Scope.reproduce).key
             # Leases that nobody renews run out while a busy machine takes its time: no sweep may take the runs away.
             options = {"VERDICTS_QUEUE__SWEEP_S": "3600", "VERDICTS_CATALOGUE_DIR": str(folder)}
-            with serving(url, servers.redis_url, folder, **options) as served:
+            with serving(forks, url, servers.redis_url, folder, **options) as served:
                 yield Site(served.base, world, database, key)
 
 
@@ -139,8 +141,6 @@ def test_pages_fit_a_phone_and_break_no_rule_of_their_own(browser: Browser, site
 def test_a_first_view_weighs_little(browser: Browser, site: Site) -> None:
     for path in ("/", f"/papers/{TINY}", f"/reproductions/{site.world.runs['running']}"):
         with opened(browser, site.base) as (page, _):
-            sizes: dict[str, int] = {}
-            page.on("response", lambda one, sizes=sizes: sizes.update({one.url: 0}))  # type: ignore[misc]
             page.goto(path, wait_until="load")
             timing = "performance.getEntries().filter(e => 'transferSize' in e).map(e => [e.name, e.transferSize])"
             weights = {name: size for name, size in page.evaluate(timing) if "/v1/" not in name}
