@@ -1,4 +1,4 @@
-"""Where the service itself connects to: never inside its own network, always to the address that was checked, and for a bounded time."""
+"""Where the service itself connects to: never inside its own network, at the address that was checked, for so long."""
 
 import ipaddress
 import socket
