@@ -3,18 +3,19 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette_compress import CompressMiddleware
+from starlette_compress import CompressMiddleware, remove_compress_type
 
 from app.access.door import Door
 from app.access.gate import Gate
 from app.access.openapi import add_security
-from app.api import v1
+from app.api import WELL_KNOWN, site, v1
 from app.core.body_clock import BodyClock
 from app.core.collector import freeze
 from app.core.cors import PublicCors
@@ -25,11 +26,19 @@ from app.core.health import router as operations
 from app.core.journal import Journal
 from app.core.logging import configure_logging
 from app.core.metrics import router as metrics
+from app.core.patience import STOPPING
 from app.core.queue import REQUEST_PATIENCE_S, Doorbell, make_celery
 from app.core.requests import Bound, Ids, Requests
 from app.core.settings import Settings
 from app.core.telemetry import start_telemetry, stop_telemetry
 from app.core.web import add_problem_schema
+from app.events.feed import Feed
+from app.events.metrics import StreamMetrics
+from app.events.prune import prune_events
+from app.events.slots import Slots
+from app.events.stream import MEDIA_TYPE as EVENT_STREAM
+from app.exports.downloads import Downloads
+from app.exports.signing import SigningKey
 from app.hot.dispatcher import Hot
 from app.hot.documents import Documents
 from app.hot.lane import Lane
@@ -37,6 +46,8 @@ from app.hot.metrics import HotMetrics
 from app.hot.serving import Serving
 from app.reproductions.metrics import QueueMetrics
 from app.reproductions.sweeper import Sweeper
+from app.webhooks.courier import Courier
+from app.webhooks.prune import prune_deliveries
 
 DESCRIPTION = """
 Papers report numbers; nobody knows which of them hold. This service re-measures a reported number and serves the
@@ -46,6 +57,7 @@ verdict: *reproduced*, *not reproduced* or *inconclusive*, with the evidence for
 
 SMALLEST_COMPRESSED: Final = 1000
 """Bytes: what fits one packet arrives no sooner for being smaller."""
+remove_compress_type(EVENT_STREAM)  # a compressor for each stream would take a megabyte for as long as it is open
 
 
 class Service(FastAPI):
@@ -108,7 +120,16 @@ def create_app(settings: Settings | None = None) -> Service:
     app.state.serving = Serving(settings, app.state.database)
     app.state.registry = CollectorRegistry()
     # The API sweeps too, so that runs expire and bells ring again while no worker is up.
-    app.state.sweeper = Sweeper(app.state.database, app.state.doorbell, settings.queue)
+    chores = {
+        "purged_events": partial(prune_events, keep_days=settings.events.keep_days),
+        "purged_deliveries": partial(prune_deliveries, keep_days=settings.events.keep_days),
+    }
+    app.state.sweeper = Sweeper(app.state.database, app.state.doorbell, settings.queue, chores=chores)
+    serving = app.state.serving
+    app.state.feed = Feed(app.state.database, settings.events, serving.cache.watch, serving.settled)
+    app.state.courier = Courier(app.state.database, settings.webhooks, serving.cache.watch)
+    app.state.streams = Slots(settings.events)
+    app.state.registry.register(StreamMetrics(app.state.streams))
     app.state.registry.register(HotMetrics(app.state.serving))
     app.state.registry.register(QueueMetrics(app.state.database, app.state.sweeper))
     app.state.journal = Journal(log=logging.getLogger().isEnabledFor(logging.INFO))
@@ -116,8 +137,11 @@ def create_app(settings: Settings | None = None) -> Service:
     app.lane = Lane(app.usual_way, app.state.serving, app.state.journal, app.state.ids)
     app.state.registry.register(app.state.journal)
     app.state.gate = Gate(settings.access, app.state.database, settings.redis_url)
+    app.state.downloads = Downloads(app.state.database, settings.exports)
+    app.state.signing_key = SigningKey.read(settings.signing_key_file) if settings.signing_key_file else None
     install_error_handlers(app)
-    app.router.routes.extend(route for part in (operations, metrics, v1()) for route in part.routes)
+    parts = (operations, metrics, v1(), *WELL_KNOWN, site())
+    app.router.routes.extend(route for part in parts for route in part.routes)
     return app
 
 
@@ -129,10 +153,14 @@ def serve() -> ASGIApp:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     await app.state.serving.open()
+    await app.state.feed.open()
+    await app.state.courier.open()
     with app.state.sweeper:
-        yield
+        yield {STOPPING: app.state.feed.stop}
+    await app.state.feed.close()
+    await app.state.courier.close()
     await app.state.serving.close()
     app.state.journal.flush()
     app.state.doorbell.close()

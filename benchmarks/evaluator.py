@@ -18,8 +18,8 @@ How it measures
 - "padding" is the share of padding among the tokens that passed through the model. "peak MiB" is anonymous memory
   while loading and answering: file pages are the page cache's.
 - "differ" counts argmaxes that are not those of transformers.pipeline at batch 1, where its margin is at least 1e-4.
-- bf16 with re-check is calibrated on up to 512 examples in each run; that cost is spread over 9,815 examples, the set
-  that a run has. Where the sample is smaller, the calibration is still made in full.
+- bf16 with re-check is calibrated and audited on up to 1,024 examples in each run; that cost is spread over 9,815
+  examples, the set that a run has. Where the sample is smaller, the cost is scaled up to 1,024.
 - `minilm` is the shipped adapter, merged, on real MNLI pairs; it is also held against the stored reference logits. The
   DeBERTa-v3 shapes have random weights, because none can be downloaded here: logits are scaled to the deviation of a
   trained classifier, and the texts are random words with the token counts that the shipped tokenizer gives for the

@@ -8,11 +8,24 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from redis import Redis
 
 from app.embedded import EmbeddedServers, ServerUrls
 from app.embedded.postgres import plain_dsn
 from tests.factories.databases import made_from, url_of
+from tests.factories.forks import Forks
+
+# The same examples each time, so that what fails fails again; how slow the machine is today decides nothing; and one
+# database may see all examples of a test.
+hypothesis_settings.register_profile(
+    "steady",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+hypothesis_settings.load_profile("steady")
 
 
 @pytest.fixture
@@ -74,6 +87,13 @@ def redis_url(servers: ServerUrls) -> str:
     with Redis.from_url(servers.redis_url) as client:
         client.flushall()
     return servers.redis_url
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Starts `verdicts` commands in processes of their own."""
+    with Forks() as forks:
+        yield forks
 
 
 def in_memory() -> str | None:

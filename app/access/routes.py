@@ -23,18 +23,21 @@ _HEADERS: Final = "access_headers"
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def public_router(**options: Any) -> APIRouter:  # noqa: ANN401  # APIRouter's own
+def public_router(*, prefix: str = PREFIX, **options: Any) -> APIRouter:  # noqa: ANN401  # APIRouter's own
     """A router of what everybody may read, unless `access.reads` is `keys`. A key that is sent has to be valid."""
     options["responses"] = problems(401, 429) | options.get("responses", {})
-    return APIRouter(prefix=PREFIX, route_class=PublicRoute, **options)
+    return APIRouter(prefix=prefix, route_class=PublicRoute, **options)
 
 
-def protected_router(scope: Scope, **options: Any) -> APIRouter:  # noqa: ANN401  # APIRouter's own
-    """A router of what takes a key with this scope: changes, whose bodies are JSON, and reads that are not public."""
+def protected_router(scope: Scope, *, bodies: Any = JsonOnly, **options: Any) -> APIRouter:  # noqa: ANN401  # APIRouter's own
+    """A router of what takes a key with this scope: changes, and reads that are not public.
+
+    `bodies` is the dependency that refuses other bodies than are read there.
+    """
     route = type("ProtectedRoute", (ProtectedRoute,), {"scope": scope})
     declared = problems(400, 401, 403, 413, 415, 422, 429, 503)
     options["responses"] = declared | options.get("responses", {})
-    return APIRouter(prefix=PREFIX, route_class=route, dependencies=[JsonOnly], **options)
+    return APIRouter(prefix=PREFIX, route_class=route, dependencies=[bodies], **options)
 
 
 class ThreadedRoute(APIRoute):
@@ -52,13 +55,15 @@ class ThreadedRoute(APIRoute):
 
 
 def _answering(handler: Handler) -> ASGIApp:
-    """The handler as FastAPI wraps it, with one end for its dependencies, errors left to the layer further out."""
+    """The handler as FastAPI wraps it, with errors left to the layer further out."""
 
     async def app(scope: AsgiScope, receive: Receive, send: Send) -> None:
-        async with AsyncExitStack() as stack:
-            scope["fastapi_inner_astack"] = scope["fastapi_function_astack"] = stack
-            response = await handler(Request(scope, receive, send))
-        await response(scope, receive, send)
+        async with AsyncExitStack() as request_stack:
+            scope["fastapi_inner_astack"] = request_stack
+            async with AsyncExitStack() as function_stack:
+                scope["fastapi_function_astack"] = function_stack
+                response = await handler(Request(scope, receive, send))
+            await response(scope, receive, send)
 
     return app
 

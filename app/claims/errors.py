@@ -38,3 +38,11 @@ class GrimError(ClaimValueError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "claim_value_impossible"
     title = "No count gives the reported value"
+
+
+class ClaimsFileError(AppError):
+    """A file of claims that cannot be brought in, with an error for every bad field of every claim."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "claims_file_invalid"
+    title = "The file's claims cannot be registered"

@@ -1,8 +1,6 @@
 """The commands."""
 
-import json
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -10,30 +8,33 @@ from uuid import UUID
 import typer
 import uvicorn
 
-from app.catalogue.import_document import import_document, parse_document
 from app.catalogue.load import load_catalogue
+from app.cli.attestations import signing_key, verify
 from app.cli.backups import read_backup, write_backup
+from app.cli.claims import claims
 from app.cli.devices import worker_services
 from app.cli.failures import UNEXPECTED_VERDICT, CommandError
-from app.cli.follow import follow, request
+from app.cli.follow import follow
 from app.cli.keys import audit, keys
+from app.cli.plain import plain
 from app.cli.service import DataDirOption, JsonOption, connected, session_of
-from app.cli.show import console, document_panel, drivers_table, papers_table, verdict_panel
+from app.cli.show import claims_table, console, document_panel, drivers_table, papers_table, verdict_panel
+from app.cli.source import KeyOption, ServerOption, source_of
 from app.cli.up import run_everything
+from app.client.models import Claim, Driver, Page, PaperDocument, PaperSummary, Reproduction, Verdict
 from app.core.migrate import upgrade
 from app.core.quick import quick
 from app.core.settings import Settings
-from app.drivers.queries import list_drivers
 from app.embedded import Supervisor
 from app.models import VerdictKind
-from app.papers.ids import PaperRef
-from app.papers.queries import PaperFilter, list_papers, read_document
-from app.papers.schemas import PaperDocumentRead
 from app.reproductions.schemas import ReproductionPost
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(keys, name="keys")
+app.add_typer(claims, name="claims")
+app.add_typer(signing_key, name="signing-key")
 app.command()(audit)
+app.command()(verify)
 
 HostOption = Annotated[str, typer.Option(help="The address to listen on.")]
 PortOption = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
@@ -124,49 +125,65 @@ def restore(
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="A paper document (JSON), or - for standard input.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE", help="A paper document (JSON), or - for standard input. With --server: an arXiv id."
+        ),
+    ],
+    server: ServerOption = None,
+    key: KeyOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """Import a paper document with its verdicts; ids and times are kept."""
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{file} cannot be read: {error}") from error
-    document = parse_document(text)
-    with session_of(connected(data_dir)) as session:
-        imported = import_document(session, document)
-    if as_json:
-        _print_json({"arxiv_id": imported.arxiv_id, "verdicts": imported.verdicts, "known": imported.known})
-    else:
-        console.print(f"{imported.arxiv_id}: {imported.verdicts} verdicts, {imported.known} of them known already")
+    """Import a paper document with its verdicts, ids and times kept; with --server, a paper's metadata from arXiv."""
+    with source_of(server, key, data_dir) as source:
+        text, words = source.import_(what)
+    typer.echo(text) if as_json else console.print(plain(words), highlight=False, markup=False)
 
 
 @app.command()
 def papers(
     q: Annotated[str | None, typer.Argument(help="Words of the id, title or abstract.")] = None,
     limit: LimitOption = 50,
+    server: ServerOption = None,
+    key: KeyOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """List papers, newest verdict first."""
-    with session_of(connected(data_dir)) as session:
-        page = list_papers(session, PaperFilter(q=q), limit, None)
-    if as_json:
-        typer.echo(page.model_dump_json())
-    else:
-        console.print(papers_table(page.items))
+    with source_of(server, key, data_dir) as source:
+        text = source.papers(q, limit)
+    typer.echo(text) if as_json else console.print(papers_table(Page[PaperSummary].model_validate_json(text).items))
 
 
 @app.command()
-def show(paper: str, data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:  # noqa: FBT002
+def show(
+    paper: str,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
     """Show a paper's document: its verdicts as they stand."""
-    with session_of(connected(data_dir)) as session:
-        body, _ = read_document(session, PaperRef.parse(paper))
-    if as_json:
-        typer.echo(body.decode())
-    else:
-        console.print(document_panel(PaperDocumentRead.model_validate_json(body)))
+    with source_of(server, key, data_dir) as source:
+        text = source.paper(paper)
+    typer.echo(text) if as_json else console.print(document_panel(PaperDocument.model_validate_json(text)))
+
+
+@claims.command("list")
+def list_claims(
+    paper: str,
+    limit: LimitOption = 50,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """List a paper's claims; * is the headline claim."""
+    with source_of(server, key, data_dir) as source:
+        text = source.claims(paper, limit)
+    typer.echo(text) if as_json else console.print(claims_table(Page[Claim].model_validate_json(text).items))
 
 
 @app.command()
@@ -182,21 +199,25 @@ def reproduce(
     force: Annotated[bool, typer.Option(help="A run of its own, even while the same is in flight.")] = False,  # noqa: FBT002
     wait: Annotated[bool, typer.Option(help="Follow the run and print its verdict.")] = False,  # noqa: FBT002
     expect: Annotated[str | None, typer.Option(help="With --wait: exit with 6 unless the verdict is this.")] = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Ask for a reproduction of a claim."""
-    settings = connected(data_dir)
     post = ReproductionPost(
         claim=claim, driver=driver, kind=kind, slice_size=slice_size, priority=priority, force=force
     )
-    run, new = request(settings, PaperRef.parse(paper), post)
-    if not wait:
-        words = f"run {run.id} is {run.state.value}" + ("" if new else " (the same one was in flight)")
-        typer.echo(run.model_dump_json()) if as_json else console.print(words)
-        return
-    verdict = follow(settings, run.id)
-    typer.echo(verdict.model_dump_json()) if as_json else console.print(verdict_panel(verdict))
+    with source_of(server, key, data_dir) as source:
+        text, joined = source.ask(paper, post)
+        run = Reproduction.model_validate_json(text)
+        if not wait:
+            words = f"run {run.id} is {run.state}" + (" (the same one was in flight)" if joined else "")
+            typer.echo(text) if as_json else console.print(words)
+            return
+        text = follow(source, run.id)
+    verdict = Verdict.model_validate_json(text)
+    typer.echo(text) if as_json else console.print(verdict_panel(verdict))
     if expect is not None and verdict.status != expect:
         raise CommandError(f"the verdict is {verdict.status}, not {expect}", UNEXPECTED_VERDICT)
 
@@ -204,19 +225,17 @@ def reproduce(
 @app.command()
 def drivers(
     load: Annotated[bool, typer.Option(help="Load the catalogue first.")] = False,  # noqa: FBT002
+    server: ServerOption = None,
+    key: KeyOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """List the drivers."""
-    settings = connected(data_dir)
-    with session_of(settings) as session:
+    with source_of(server, key, data_dir) as source:
         if load:
-            load_catalogue(session, settings.catalogue_dir)
-        page = list_drivers(session, 200, None)
-    if as_json:
-        typer.echo(page.model_dump_json())
-    else:
-        console.print(drivers_table(page.items))
+            source.load_drivers()
+        text = source.drivers()
+    typer.echo(text) if as_json else console.print(drivers_table(Page[Driver].model_validate_json(text).items))
 
 
 def _export(data_dir: Path | None) -> Settings:
@@ -226,7 +245,3 @@ def _export(data_dir: Path | None) -> Settings:
     os.environ["VERDICTS_REDIS_URL"] = settings.redis_url or ""
     os.environ["VERDICTS_DATA_DIR"] = str(settings.data_dir)
     return settings
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))

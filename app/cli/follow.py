@@ -1,83 +1,66 @@
-"""Ask for reproductions and follow them to their ends, with a progress bar."""
+"""A run under way in a terminal: a progress bar until its end, and its verdict."""
 
-import time
+from collections.abc import Iterable
+from typing import Protocol
 from uuid import UUID
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.cli.failures import NO_VERDICT, CommandError
-from app.cli.service import session_of
+from app.cli.plain import plain
 from app.cli.show import console
-from app.core.db import Database
-from app.core.queue import REQUEST_PATIENCE_S, Doorbell, make_celery
-from app.core.settings import Settings
-from app.models import ReproductionState
-from app.papers.ids import PaperRef
-from app.reproductions.queries import read_reproduction
-from app.reproductions.request import request_reproduction
-from app.reproductions.schemas import ReproductionPost, ReproductionRead
-from app.verdicts.queries import read_verdict
-from app.verdicts.schemas import VerdictRead
-
-_POLL_S = 0.2
+from app.client import NoVerdictError
+from app.client.models import Reproduction
 
 
-def request(settings: Settings, ref: PaperRef, post: ReproductionPost) -> tuple[ReproductionRead, bool]:
-    """Queue a run, or join the same one in flight; returns it and whether it is new."""
-    doorbell = Doorbell(make_celery(settings.redis_url or "", patience_s=REQUEST_PATIENCE_S))
-    try:
-        with session_of(settings) as session:
-            run_id, new = request_reproduction(session, ref, post, settings.queue, doorbell)
-            session.flush()
-            return read_reproduction(session, run_id), new
-    finally:
-        doorbell.close()
+class Followed(Protocol):
+    """Where runs and verdicts are read: part of `app.cli.source.Source`."""
+
+    def updates(self, run_id: UUID) -> Iterable[Reproduction]:
+        """The run whenever it has changed, until it has ended."""
+
+    def verdict(self, verdict_id: UUID) -> str:
+        """A verdict as JSON."""
 
 
-def follow(settings: Settings, run_id: UUID) -> VerdictRead:
-    """Show the run's progress until it ends; returns its verdict. Raises CommandError where it ends without one."""
-    database = Database(settings.database_url or "", pool_size=1)
-    try:
-        run = _watch(database, run_id)
-        if run.state is not ReproductionState.succeeded or run.verdict_id is None:
-            why = f": {run.error.detail} [{run.error.code}]" if run.error else ""
-            raise CommandError(f"the run {run.id} has {run.state.value}{why}", NO_VERDICT)
-        with database.unit_of_work() as session:
-            return read_verdict(session, run.verdict_id)
-    finally:
-        database.close()
+def follow(source: Followed, run_id: UUID) -> str:
+    """Show the run's progress until it ends; its verdict as JSON. Raises NoVerdictError where it ends without one."""
+    run = _watch(source.updates(run_id))
+    if run.verdict_id is None:
+        raise NoVerdictError(run)
+    return source.verdict(run.verdict_id)
 
 
-def _watch(database: Database, run_id: UUID) -> ReproductionRead:
+def _watch(updates: Iterable[Reproduction]) -> Reproduction:
     # As much as 80 columns hold: what is left out is in the verdict that follows.
     columns = (
-        TextColumn("{task.fields[what]}", style="bold"),
+        TextColumn("{task.fields[what]}", style="bold", markup=False),
         BarColumn(bar_width=12),
         TextColumn("{task.completed:,.0f}/{task.fields[total_text]}"),
         TextColumn("{task.fields[estimate]}", style="cyan"),
         TimeElapsedColumn(),
     )
-    driver = None
+    last = None
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=None, what="queued", total_text="?", estimate="")
-        while True:
-            with database.unit_of_work() as session:
-                run = read_reproduction(session, run_id)
-            if driver is None:
-                driver = run.driver
-                progress.console.print(f"{driver} on {run.paper_arxiv_id}, run {run.id}", highlight=False)
-            estimate = ""
-            if run.estimate is not None:
-                low, high = run.estimate.interval_95
-                estimate = f"{run.estimate.value:.4f} [{low:.4f}, {high:.4f}]"
+        for run in updates:
+            if last is None:
+                words = f"{plain(run.driver)} on {plain(run.paper_arxiv_id)}, run {run.id}"
+                progress.console.print(words, highlight=False, markup=False)
+            last = run
             progress.update(
                 bar,
                 completed=run.progress.done,
                 total=run.progress.total,
-                what=(run.stage or run.state.value).replace("_", " "),
+                what=plain(run.stage or run.state).replace("_", " "),
                 total_text=f"{run.progress.total:,}" if run.progress.total else "?",
-                estimate=estimate,
+                estimate=_estimate(run),
             )
-            if run.done:
-                return run
-            time.sleep(_POLL_S)
+    assert last is not None  # noqa: S101  # a run that exists is seen at least once
+    return last
+
+
+def _estimate(run: Reproduction) -> str:
+    if run.estimate is None:
+        return ""
+    low, high = run.estimate.interval_95
+    return f"{run.estimate.value:.4f} [{low:.4f}, {high:.4f}]"

@@ -5,13 +5,13 @@ from typing import Annotated, Final
 
 import typer
 
-from app.access.audit import list_audit
 from app.access.keys import create_key, list_keys, revoke_key
-from app.access.schemas import AuditRead, KeyRead
+from app.access.schemas import KeyRead
 from app.access.scopes import Scope
 from app.cli.service import DataDirOption, JsonOption, connected, session_of
 from app.cli.show import audit_table, console, keys_table
-from app.core.pagination import Page
+from app.cli.source import KeyOption, ServerOption, source_of
+from app.client.models import AuditEntry, Page
 
 keys: Final = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
@@ -60,10 +60,12 @@ def audit(
     subject: Annotated[str | None, typer.Option(help="Only of this, e.g. papers/2111.09543.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Where to go on: next_cursor of the page before.")] = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Show who changed what, newest first."""
-    with session_of(connected(data_dir)) as session:
-        page: Page[AuditRead] = list_audit(session, limit, cursor, subject)
-    typer.echo(page.model_dump_json()) if as_json else console.print(audit_table(page.items))
+    with source_of(server, key, data_dir) as source:
+        text = source.audit(subject, limit, cursor)
+    typer.echo(text) if as_json else console.print(audit_table(Page[AuditEntry].model_validate_json(text).items))

@@ -8,11 +8,17 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from app.access.schemas import AuditRead, KeyRead
+from app.access.schemas import KeyRead
 from app.cli.plain import plain
-from app.drivers.schemas import DriverRead
-from app.papers.schemas import DocumentVerdict, PaperDocumentRead, PaperSummary
-from app.verdicts.schemas import VerdictRead
+from app.client.models import (
+    AuditEntry,
+    Claim,
+    DocumentVerdict,
+    Driver,
+    PaperDocument,
+    PaperSummary,
+    Verdict,
+)
 
 console: Final = Console()
 _COLOURS: Final = {"reproduced": "green", "not_reproduced": "red", "inconclusive": "yellow"}
@@ -46,20 +52,38 @@ def papers_table(papers: Iterable[PaperSummary]) -> Table:
     return table
 
 
-def drivers_table(drivers: Iterable[DriverRead]) -> Table:
+def claims_table(claims: Iterable[Claim]) -> Table:
+    """Claims, one a line; the headline claim is marked."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("claim", no_wrap=True)
+    table.add_column("where", ratio=1)
+    table.add_column("reported", no_wrap=True, justify="right")
+    table.add_column("drivers", no_wrap=True, justify="right")
+    for claim in claims:
+        where = f"{'* ' if claim.is_headline else ''}{claim.section}, {claim.row}, {claim.column}"
+        reported = f"{claim.reported_value:.{claim.decimals}f}{' %' if claim.unit == 'percent' else ''}"
+        table.add_row(str(claim.id), _line(where), reported, str(len(claim.drivers)))
+    return table
+
+
+def drivers_table(drivers: Iterable[Driver]) -> Table:
     """Drivers, one a line."""
     table = Table(box=None, pad_edge=False)
     table.add_column("driver", no_wrap=True)
     table.add_column("measures", ratio=1)
     table.add_column("protocol", no_wrap=True)
     for driver in drivers:
+        table.add_row(_text(driver.slug), _line(_measures(driver)), _text(driver.protocol_match))
+    return table
+
+
+def _measures(driver: Driver) -> str:
+    try:
         claim, data, piece = driver.spec["claim"], driver.spec["data"], driver.spec["slice"]
         size = piece["size"] or data["size"]
-        measures = (
-            f"{claim['row']}: {claim['reported_value']} on {data['name']} {data['split']}, {piece['kind']} {size:,}"
-        )
-        table.add_row(_text(driver.slug), _line(measures), _text(driver.protocol_match))
-    return table
+        return f"{claim['row']}: {claim['reported_value']} on {data['name']} {data['split']}, {piece['kind']} {size:,}"
+    except (KeyError, TypeError, ValueError):  # another version of the service may specify drivers otherwise
+        return driver.description
 
 
 def keys_table(keys: Iterable[KeyRead]) -> Table:
@@ -73,19 +97,19 @@ def keys_table(keys: Iterable[KeyRead]) -> Table:
     return table
 
 
-def audit_table(entries: Iterable[AuditRead]) -> Table:
+def audit_table(entries: Iterable[AuditEntry]) -> Table:
     """Changes, one a line."""
     table = Table(box=None, pad_edge=False)
     for column in ("when", "who", "what"):
         table.add_column(column, no_wrap=True)
     table.add_column("to", ratio=1)
     for entry in entries:
-        who = Text(f"{entry.actor} ({entry.key_name})" if entry.key_name else entry.actor)
-        table.add_row(f"{entry.at:%Y-%m-%d %H:%M:%S}", who, entry.action, _line(entry.subject))
+        who = _text(f"{entry.actor} ({entry.key_name})" if entry.key_name else entry.actor)
+        table.add_row(f"{entry.at:%Y-%m-%d %H:%M:%S}", who, _text(entry.action), _line(entry.subject))
     return table
 
 
-def document_panel(document: PaperDocumentRead) -> Panel:
+def document_panel(document: PaperDocument) -> Panel:
     """A paper with its verdicts."""
     paper = document.paper
     facts = [paper.primary_category, paper.venue, f"version {document.latest_version.version}"]
@@ -114,9 +138,9 @@ def _verdict_lines(verdict: DocumentVerdict) -> list[Text]:
     ]
 
 
-def verdict_panel(verdict: VerdictRead) -> Panel:
+def verdict_panel(verdict: Verdict) -> Panel:
     """One verdict with its numbers."""
-    estimate = verdict.estimate or {}
+    estimate = verdict.estimate
     cited = verdict.claim_citation
     head = Text.assemble(status_text(verdict.status), f"  confidence {verdict.confidence:g}")
     lines = [
@@ -126,11 +150,10 @@ def verdict_panel(verdict: VerdictRead) -> Panel:
         _text(f"reported   {cited.reported_value!r} {cited.reported_metric}"),
     ]
     if estimate:
-        low, high = estimate["interval_95"]
-        reported, margin = estimate["reported"], estimate["margin"]
+        low, high = estimate.interval_95
         lines += [
-            _text(f"must be    {reported:.5f} ± {margin:.5f}"),
-            _text(f"measured   {estimate['estimate']:.5f}  (95 % interval {low:.5f} to {high:.5f})"),
+            _text(f"must be    {estimate.reported:.5f} ± {estimate.margin:.5f}"),
+            _text(f"measured   {estimate.estimate:.5f}  (95 % interval {low:.5f} to {high:.5f})"),
         ]
     axes = verdict.protocol_axes
     if axes:

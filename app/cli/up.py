@@ -13,17 +13,18 @@ from sqlalchemy.orm import Session
 from app.catalogue.load import load_catalogue
 from app.cli.devices import worker_services
 from app.cli.failures import UNREACHABLE, CommandError
-from app.cli.follow import follow, request
+from app.cli.follow import follow
+from app.cli.local import Local
 from app.cli.service import session_of, settings_of
 from app.cli.show import console, verdict_panel
+from app.client.models import Reproduction
+from app.client.models import Verdict as ShownVerdict
 from app.core.migrate import upgrade
 from app.core.settings import Settings
 from app.embedded import EmbeddedServers, Service, StopRequested, Supervisor
 from app.models import Claim, Driver, Paper, Verdict, VerdictKind
-from app.papers.ids import PaperRef
 from app.protocol.driver import DriverSpec
 from app.reproductions.schemas import ReproductionPost
-from app.verdicts.queries import read_verdict
 
 _READY_S = 120.0
 
@@ -108,14 +109,16 @@ def _run_or_show(settings: Settings, driver: Driver, arxiv_id: str) -> None:
     kind = VerdictKind(spec.kind)
     with session_of(settings) as session:
         known = _standing(session, driver, kind)
-        stored = read_verdict(session, known.id) if known else None
-    if stored is None:
+        known_id = known.id if known else None
+    source = Local(lambda: settings)
+    if known_id is None:
         post = ReproductionPost(claim=driver.claim_id, driver=driver.slug, kind=kind)
-        run, _ = request(settings, PaperRef(arxiv_id), post)
-        stored = follow(settings, run.id)
+        text, _ = source.ask(arxiv_id, post)
+        text = follow(source, Reproduction.model_validate_json(text).id)
     else:
+        text = source.verdict(known_id)
         console.print(f"{driver.slug} has its verdict already; `verdicts reproduce` makes a new one", style="dim")
-    console.print(verdict_panel(stored))
+    console.print(verdict_panel(ShownVerdict.model_validate_json(text)))
 
 
 def _standing(session: Session, driver: Driver, kind: VerdictKind) -> Verdict | None:

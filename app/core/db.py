@@ -94,6 +94,7 @@ class Database:
             max_overflow=pool_size,
             pool_pre_ping=True,
             pool_timeout=10,
+            hide_parameters=True,  # an error is logged as a line, and not with the thousand rows that it was about
             connect_args={"connect_timeout": 5, "options": f"{SESSION} {bounds}", **_KEEPALIVE},
         )
         trace_sql(self.engine)

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.core.errors import MEDIA_TYPE, ProblemResponse, http_problem
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+HEAD: Final = "head_is_asked"
+"""In the scope of a request whose answer goes out without its body: nobody need make one, least of all an endless."""
 
 
 class Edge:
@@ -27,7 +29,7 @@ class Edge:
             await self.app(scope, receive, send)
             return
         head = scope["method"] == "HEAD"
-        inner = {**scope, "method": "GET"} if head else scope
+        inner = {**scope, "method": "GET", HEAD: True} if head else scope
         await self.app(inner, receive, _Answer(scope, receive, send, head=head))
         if head and "route" in inner:
             scope["route"] = inner["route"]  # who counts the requests asks for it

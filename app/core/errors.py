@@ -79,11 +79,11 @@ def problem(
 
 
 class ContentTypeError(AppError):
-    """A body that is not JSON."""
+    """A body of a type that is not read here; most resources read JSON."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     code = "unsupported_media_type"
-    title = "The body has to be JSON"
+    title = "The body is of a type that is not read here"
 
 
 class PreconditionError(AppError):

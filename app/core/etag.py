@@ -5,6 +5,7 @@ A compressed body is another representation, so it has another tag: the plain on
 """
 
 import re
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final
 
@@ -53,14 +54,25 @@ def plain_tag(tag: str) -> str:
 
 
 def reply(
-    request: Request, body: bytes, *, etag: str | None = None, status: int = 200, cache_control: str = REVALIDATE
+    request: Request,
+    body: bytes,
+    *,
+    etag: str | None = None,
+    status: int = 200,
+    cache_control: str = REVALIDATE,
+    media_type: str = JSON,
+    more: Mapping[str, str] | None = None,
 ) -> Response:
-    """The body as JSON with its ETag, or 304 where the client asks to read what it holds already."""
+    """The body (JSON, unless it says otherwise) with its ETag, or 304 where the client holds it already.
+
+    `more` are further headers.
+    """
     tag = etag or etag_of(body)
     headers = served(tag, cache_control) if request.method in READS else {"ETag": tag, "Cache-Control": "no-store"}
+    headers |= more or {}
     if (held := held_by(request, tag)) is not None:
         return Response(status_code=304, headers={**headers, "ETag": held})
-    return Response(body, status, headers, media_type=JSON)
+    return Response(body, status, headers, media_type=media_type)
 
 
 def served(etag: str, cache_control: str = REVALIDATE, vary: str = "Accept-Encoding") -> dict[str, str]:

@@ -6,6 +6,7 @@ between two requests, and its parser no head; so its protocol is given a clock a
 
 import asyncio
 import json
+import socket
 from collections.abc import Collection
 from functools import partial
 from http import HTTPStatus
@@ -23,6 +24,8 @@ from app.core.settings import LimitSettings
 _log = structlog.get_logger(__name__)
 
 
+STOPPING: Final = "stopping"
+"""In the state that the application's lifespan gives: what the server calls when it stops, to have streams end."""
 _TICK_S: Final = 0.25
 _NEVER: Final = inf
 
@@ -69,10 +72,17 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Start the clock, and make room where there are too many connections."""
         super().connection_made(transport)
+        _notice_silence(transport, self._limits.write_s)
         self._expect_head(self._limits.head_s)
         self._ticker.watch(self.loop, self.connections)
         if len(self.connections) > self._limits.connections:
             self._make_room()
+
+    def shutdown(self) -> None:
+        """The server stops: answers that go on for ever are told to end."""
+        super().shutdown()
+        if (stop := self.app_state.get(STOPPING)) is not None:
+            stop()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks."""
@@ -175,3 +185,10 @@ class PatientProtocol(HttpToolsProtocol):
         head += f"Content-Length: {len(body)}\r\nConnection: close\r\nRetry-After: 2\r\n\r\n"
         self.transport.write(head.encode() + body)
         self.transport.close()
+
+
+def _notice_silence(transport: asyncio.Transport, seconds: float) -> None:
+    """Have the kernel give up a client whose host takes nothing of what was sent: it may have vanished."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None and connection.family in {socket.AF_INET, socket.AF_INET6}:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))

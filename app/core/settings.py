@@ -17,6 +17,8 @@ class QueueSettings(BaseModel):
     heartbeat_s: Annotated[float, Field(gt=0)] = 0.5
     max_attempts: Annotated[int, Field(ge=1)] = 3
     backoff_s: Annotated[float, Field(ge=0)] = 2.0
+    """Before the second attempt; twice as long before each one after it, up to `backoff_most_s`."""
+    backoff_most_s: Annotated[float, Field(ge=0)] = 60.0
     ring_again_s: Annotated[float, Field(gt=0)] = 10.0
     sweep_s: Annotated[float, Field(gt=0)] = 2.0
     deadline_s: Annotated[float, Field(gt=0)] = 7 * 24 * 3600.0
@@ -53,6 +55,48 @@ class ServingSettings(BaseModel):
     raw_pool: Annotated[int, Field(ge=1)] = 4
     most_waiting: Annotated[int, Field(ge=0)] = 1000
     """Requests with `Prefer: wait` at a time; more are answered at once."""
+
+
+class EventSettings(BaseModel):
+    """The log of events and its streams. Durations are in seconds."""
+
+    keep_days: Annotated[float, Field(gt=0)] = 30.0
+    """How long an event can be asked for again."""
+    streams: Annotated[int, Field(ge=0)] = 600
+    """At once, of one process; below `limits.connections`, so that there is room for everybody else."""
+    streams_of_address: Annotated[int, Field(ge=1)] = 50
+    heartbeat_s: Annotated[float, Field(gt=0)] = 15.0
+    """A stream that says nothing else says at least this often that it is there."""
+    longest_s: Annotated[float, Field(gt=0)] = 3600.0
+    """After this a stream ends, and its client comes again: with a key that is still valid, to any process."""
+    poll_s: Annotated[float, Field(gt=0)] = 0.5
+    """How often running runs are looked at, and the log, should the message about it get lost."""
+    retry_ms: Annotated[int, Field(ge=0)] = 2000
+    """How long a client is asked to wait before it comes again."""
+
+
+class WebhookSettings(BaseModel):
+    """How events are brought to webhooks. Durations are in seconds."""
+
+    retries_s: tuple[Annotated[float, Field(ge=0)], ...] = (
+        *(5.0, 300.0, 1800.0, 7200.0, 18000.0),
+        *(36000.0, 50400.0, 72000.0, 86400.0),
+    )
+    """How long after each failed attempt the next one comes; a tenth more or less, so that not all come together."""
+    timeout_s: Annotated[float, Field(gt=0)] = 15.0
+    """For an attempt as a whole."""
+    lease_s: Annotated[float, Field(gt=0)] = 45.0
+    """So long a process may be at a receiver before another one takes over; longer than `timeout_s`."""
+    poll_s: Annotated[float, Field(gt=0)] = 1.0
+    at_once: Annotated[int, Field(ge=1)] = 16
+    """Receivers that a process is at."""
+    disable_after_days: Annotated[float, Field(gt=0)] = 5.0
+    """A receiver that has failed for so long is told nothing more, until its owner enables it again."""
+    previous_secret_hours: Annotated[float, Field(gt=0)] = 24.0
+    most_of_owner: Annotated[int, Field(ge=1)] = 20
+    allow_http: bool = False
+    allow_private: bool = False
+    """For a service and receivers in a network of one's own: whoever has a key can have requests sent into it."""
 
 
 class AccessSettings(BaseModel):
@@ -95,6 +139,17 @@ class ArxivSettings(BaseModel):
     max_bytes: Annotated[int, Field(gt=0)] = 512 * 1024
 
 
+class ExportSettings(BaseModel):
+    """What others take with them."""
+
+    license_url: Annotated[str, Field(pattern=r"^https?://[^\s<>\"]+$")] | None = None
+    """Of the verdicts, as the operator gives them away; exports say that there is none stated where it is not set."""
+    most_streams: Annotated[int, Field(ge=1)] = 2
+    """Downloads of the whole data set at once, of one process. Each holds a connection and a snapshot."""
+    stream_idle_s: Annotated[float, Field(gt=0)] = 120.0
+    """How long a download's transaction may wait for its client between two pieces."""
+
+
 class Settings(BaseSettings):
     """Everything that can be set from outside, e.g. `VERDICTS_DATABASE_URL`, `VERDICTS_QUEUE__LEASE_S`."""
 
@@ -114,6 +169,13 @@ class Settings(BaseSettings):
     access: AccessSettings = AccessSettings()
     arxiv: ArxivSettings = ArxivSettings()
     serving: ServingSettings = ServingSettings()
+    events: EventSettings = EventSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    exports: ExportSettings = ExportSettings()
+    public_url: Annotated[str, Field(pattern=r"^https?://[^\s<>\"?#]+[^\s<>\"?#/]$")] | None = None
+    """Where readers reach the service, without a slash at the end: exports name it. Never taken from a Host header."""
+    signing_key_file: Path | None = None
+    """An Ed25519 private key in PEM, made with `verdicts signing-key create`; without it attestations are unsigned."""
 
     @property
     def cache_dir(self) -> Path:

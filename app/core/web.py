@@ -1,6 +1,6 @@
 """What endpoints depend on: the session of the request's unit of work, the settings, the doorbell."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial, wraps
 from http import HTTPStatus
 from inspect import iscoroutinefunction, signature
@@ -78,10 +78,29 @@ async def require_json(request: Request) -> None:
         raise ContentTypeError(detail, headers={"Accept": "application/json"})
 
 
+def require_media(*allowed: str) -> Callable[[Request], Awaitable[str]]:
+    """A dependency: the body's media type, one of these. Raises ContentTypeError before anything is read of it."""
+
+    async def media_of(request: Request) -> str:
+        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media not in allowed:
+            detail = f"The body is {media or 'of no stated type'}; send it with Content-Type: {' or '.join(allowed)}."
+            raise ContentTypeError(detail, headers={"Accept": ", ".join(allowed)})
+        return media
+
+    return media_of
+
+
+async def get_body(request: Request) -> bytes:
+    """The body as it came, for what is not JSON."""
+    return await request.body()
+
+
 SessionDep = Annotated[Session, Depends(get_session)]
 SettingsDep = Annotated[Settings, Depends(get_settings)]
 DoorbellDep = Annotated[Doorbell, Depends(get_doorbell)]
 JsonOnly = Depends(require_json)
+BodyDep = Annotated[bytes, Depends(get_body)]
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, object]]:

@@ -13,7 +13,7 @@ import structlog
 
 CHANNEL: Final = "verdicts"
 """Triggers of the database notify it with the subject that changed, or `*` (migration 0002)."""
-GONE: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+GONE: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What asyncpg raises where the database does not answer."""
 _PATIENCE_S: Final = 10.0
 """For a connection and for an answer. A lease may run out meanwhile, and is renewed by a late answer all the same: to

@@ -7,7 +7,9 @@ from uuid import UUID
 
 from app.papers.ids import ID_PATTERN, VERSION_PATTERN
 
-_PAPER: Final = re.compile(rf"/v1/papers/({ID_PATTERN})(?:{VERSION_PATTERN})?(/verdicts|/badge\.json)?", re.ASCII)
+_PAPER: Final = re.compile(
+    rf"/v1/papers/({ID_PATTERN})(?:{VERSION_PATTERN})?(/verdicts|/badge\.(?:json|svg))?", re.ASCII
+)
 _RUN: Final = re.compile(r"/v1/reproductions/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII)
 PAPER_ROUTE: Final = "/v1/papers/{paper_id}"
 RUN_ROUTE: Final = "/v1/reproductions/{reproduction_id}"

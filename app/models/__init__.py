@@ -4,19 +4,23 @@ from app.models.access import ApiKey, AuditEntry
 from app.models.base import Base
 from app.models.claim import Claim
 from app.models.driver import Driver
+from app.models.event import Event
 from app.models.evidence import Evidence, Prediction
 from app.models.idempotency import IdempotencyKey
 from app.models.paper import Paper, PaperAlias, PaperDocument, PaperVersion, PaperWord
 from app.models.reproduction import Reproduction, ReproductionState
 from app.models.serving import ServingProcess
 from app.models.verdict import Verdict, VerdictKind, VerdictOrigin
+from app.models.webhook import DeliveryState, Webhook, WebhookAttempt, WebhookDelivery
 
 __all__ = [
     "ApiKey",
     "AuditEntry",
     "Base",
     "Claim",
+    "DeliveryState",
     "Driver",
+    "Event",
     "Evidence",
     "IdempotencyKey",
     "Paper",
@@ -31,4 +35,7 @@ __all__ = [
     "Verdict",
     "VerdictKind",
     "VerdictOrigin",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookDelivery",
 ]

@@ -52,7 +52,7 @@ class Verdict(Base):
         Index("ix_verdicts_status", "status", *NEWEST),
         Index("ix_verdicts_feed_current", *NEWEST, postgresql_where="is_current"),
         CheckConstraint("status IN ('reproduced', 'not_reproduced', 'inconclusive')", name="status"),
-        CheckConstraint("score BETWEEN 0 AND 1", name="score"),
+        CheckConstraint("score BETWEEN -1 AND 1", name="score"),
         CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
         CheckConstraint("sequence >= 1 AND (sequence = 1) = (supersedes_id IS NULL)", name="sequence"),
         CheckConstraint("is_current = (superseded_by_id IS NULL)", name="superseded"),
@@ -72,6 +72,7 @@ class Verdict(Base):
     origin: Mapped[VerdictOrigin] = mapped_column(enum_column(VerdictOrigin, "origin"))
     status: Mapped[str]
     score: Mapped[float]
+    """The metric on the slice as measured. Only a correlation coefficient can be negative."""
     confidence: Mapped[float]
     agent_version: Mapped[str]
     computed_at: Mapped[Moment]

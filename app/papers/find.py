@@ -28,6 +28,14 @@ def find_paper(session: Session, ref: PaperRef, *, lock: bool = False, location:
     raise PaperMovedError(ref.arxiv_id, moved_to, (location or "/v1/papers/{id}").format(id=moved_to))
 
 
+def find_present_paper(session: Session, ref: PaperRef) -> Paper:
+    """The paper, also by the id it had as a draft: for those who have no other address to send their reader to."""
+    try:
+        return find_paper(session, ref)
+    except PaperMovedError as moved:
+        return find_paper(session, PaperRef(moved.arxiv_id))
+
+
 def lock_paper(session: Session, paper_id: UUID) -> Paper:
     """The paper with this key, locked until the transaction ends."""
     return session.scalars(select(Paper).where(Paper.id == paper_id).with_for_update()).one()

@@ -6,8 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from app.protocol.axes import ModelAxis, ProtocolAxes
+from app.protocol.axes import MetricAxis, ModelAxis, ProtocolAxes
 from app.protocol.slices import SliceKind, SliceSpec
+from app.statistics.metrics import MetricName
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -132,12 +133,6 @@ class DataSpec(_Spec):
         return self
 
 
-class MetricName(StrEnum):
-    """How predictions become one number."""
-
-    accuracy = "accuracy"
-
-
 class Estimand(StrEnum):
     """What the number is about: the N items of the split, or new items like them."""
 
@@ -166,6 +161,10 @@ class DecisionSpec(_Spec):
     margin: Annotated[float, Field(gt=0, lt=0.5)]
     """Delta, a fraction: 0.01 is one point. Half of the claim's last printed digit is added to it."""
     estimand: Estimand = Estimand.finite_population
+    early_stopping: bool = False
+    """Go through the slice in random order and stop once the confidence sequence decides (docs/evaluator.md)."""
+    bootstrap_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Of the intervals of metrics without a closed form."""
     rule_version: Literal["1"] = "1"
 
 
@@ -200,6 +199,8 @@ class DriverSpec(_Spec):
     data: DataSpec
     slice: SliceSpec = SliceSpec()
     metric: MetricName = MetricName.accuracy
+    positive_label: Name | None = None
+    """The label whose F1 is meant, for the metric `f1` alone."""
     inference: InferenceSpec = InferenceSpec()
     protocol: ProtocolAxes
     decision: DecisionSpec
@@ -222,5 +223,37 @@ class DriverSpec(_Spec):
             raise ValueError(msg)
         if self.slice.kind is not SliceKind.full and self.protocol.data == "full_split":
             msg = "protocol.data cannot be `full_split` while a slice is measured"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _metric_can_be_measured(self) -> Self:
+        if (self.metric is MetricName.f1) != (self.positive_label is not None):
+            msg = "positive_label is needed for the metric `f1`, and means nothing for any other"
+            raise ValueError(msg)
+        if self.positive_label is not None and self.positive_label not in self.data.labels:
+            msg = f"positive_label is one of data.labels: {', '.join(self.data.labels)}"
+            raise ValueError(msg)
+        if self.metric is not MetricName.accuracy and self.slice.kind is SliceKind.balanced:
+            msg = f"a balanced slice changes the mix of labels, on which {self.metric} depends: draw a simple one"
+            raise ValueError(msg)
+        if self.protocol.metric is MetricAxis.same and self.claim.metric != self.metric:
+            msg = f"protocol.metric cannot be `same` while the claim is about {self.claim.metric}, not {self.metric}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _stops_early_where_it_can(self) -> Self:
+        if not self.decision.early_stopping:
+            return self
+        rules = {
+            "metric `accuracy`": self.metric is MetricName.accuracy,
+            "estimand `finite_population`": self.decision.estimand is Estimand.finite_population,
+            "a slice that is not balanced": self.slice.kind is not SliceKind.balanced,
+            "a protocol.data other than `full_split`": self.protocol.data != "full_split",
+        }
+        missing = [rule for rule, kept in rules.items() if not kept]
+        if missing:
+            msg = f"early stopping needs {', '.join(missing)}"
             raise ValueError(msg)
         return self

@@ -146,14 +146,14 @@ def heartbeat(
     return cancelled
 
 
-def stored_rows(session: Session, lease: Lease) -> tuple[set[int], int]:
-    """The rows that earlier attempts predicted already, and how many of them are right."""
+def stored_rows(session: Session, lease: Lease) -> tuple[set[int], set[int]]:
+    """The rows that earlier attempts predicted already, and those of them that are right."""
     rows = session.execute(
         select(Prediction.row, Prediction.predicted == Prediction.gold).where(
             Prediction.evidence_id == lease.evidence_id
         )
     ).all()
-    return {row for row, _ in rows}, sum(right for _, right in rows)
+    return {row for row, _ in rows}, {row for row, right in rows if right}
 
 
 def succeed(session: Session, lease: Lease) -> None:
@@ -177,7 +177,7 @@ def give_up(session: Session, lease: Lease, error: DriverError, queue: QueueSett
     retry = error.retryable and lease.attempt < most
     values: dict[str, Any] = {"error": error_document(error)}
     if retry:
-        wait = timedelta(seconds=queue.backoff_s * 2 ** (lease.attempt - 1))
+        wait = timedelta(seconds=min(queue.backoff_s * 2 ** (lease.attempt - 1), queue.backoff_most_s))
         waiting = {"state": QUEUED, "stage": None, "lease_until": None, "rung_at": RING_SOON}
         values |= {**waiting, "not_before": func.now() + wait}
     else:

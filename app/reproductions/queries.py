@@ -1,31 +1,35 @@
 """Reading reproductions."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, case, func, literal_column, select
+from sqlalchemy import case, func, literal_column, select, tuple_
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.orm import Session
 
 from app.core.pagination import Page, decode_cursor, encode_cursor
 from app.models import Driver, Paper, PaperVersion, Reproduction, ReproductionState, Verdict, VerdictKind
-from app.papers.errors import PaperMovedError
-from app.papers.find import find_paper, find_version
+from app.papers.find import find_present_paper, find_version
 from app.papers.ids import PaperRef
 from app.protocol.slices import SliceSpec
 from app.reproductions.errors import ReproductionNotFoundError
 from app.reproductions.schemas import Progress, ReproductionRead, RunError, RunningEstimate
-from app.reproductions.turns import queue_position
+from app.reproductions.turns import QUEUE_ORDER, WAITS, queue_position
 from app.statistics.binomial import binomial_interval
+from app.statistics.sequential import SEQUENCE_ALPHA, ConfidenceSequence
 
 _POSITION = queue_position()
-_READ = (
+_ENDED: Final = [state for state in ReproductionState if state.done]
+READ = (
     select(Reproduction, Paper.arxiv_id, PaperVersion.version, Driver.slug, Verdict.id)
     .join(Paper, Paper.id == Reproduction.paper_id)
     .join(PaperVersion, PaperVersion.id == Reproduction.paper_version_id)
     .join(Driver, Driver.id == Reproduction.driver_id)
     .outerjoin(Verdict, Verdict.reproduction_id == Reproduction.id)
 )
+"""A run with what `run_read` takes beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +43,12 @@ class ReproductionFilter:
 
 def read_reproduction(session: Session, reproduction_id: UUID) -> ReproductionRead:
     """One run, with its place in the queue. Raises ReproductionNotFoundError."""
-    row = session.execute(_READ.where(Reproduction.id == reproduction_id)).one_or_none()
+    row = session.execute(READ.where(Reproduction.id == reproduction_id)).one_or_none()
     if row is None:
         raise ReproductionNotFoundError(reproduction_id)
     waiting = row[0].state is ReproductionState.queued
     position = session.scalar(select(_POSITION).where(Reproduction.id == reproduction_id)) if waiting else None
-    return _read(row, position)
+    return run_read(*row, position=position)
 
 
 def version_statement() -> str:
@@ -68,9 +72,9 @@ def list_reproductions(
 ) -> Page[ReproductionRead]:
     """A page of runs, newest first. The place in the queue is given on the single run only."""
     before = decode_cursor("reproductions", cursor, lambda key: UUID(key[0]))
-    query = _READ.order_by(Reproduction.id.desc()).limit(limit + 1)
+    query = READ.order_by(Reproduction.id.desc()).limit(limit + 1)
     if wanted.paper is not None:
-        paper = _paper(session, wanted.paper)
+        paper = find_present_paper(session, wanted.paper)
         query = query.where(Reproduction.paper_id == paper.id)
         if wanted.paper.version is not None:
             version = find_version(session, paper, wanted.paper.version)
@@ -81,21 +85,40 @@ def list_reproductions(
         query = query.where(Reproduction.kind == wanted.kind)
     query = query.where(Reproduction.id < before) if before is not None else query
     rows = session.execute(query).all()
-    items = [_read(row, None) for row in rows[:limit]]
+    items = [run_read(*row) for row in rows[:limit]]
     following = encode_cursor("reproductions", [str(items[-1].id)]) if len(rows) > limit else None
     return Page(items=items, next_cursor=following)
 
 
-def _paper(session: Session, ref: PaperRef) -> Paper:
-    """The paper, also by the id it had as a draft: a list has no other address to send its reader to."""
-    try:
-        return find_paper(session, ref)
-    except PaperMovedError as moved:
-        return find_paper(session, PaperRef(moved.arxiv_id))
+def list_queue(session: Session, limit: int, cursor: str | None) -> Page[ReproductionRead]:
+    """A page of the runs that wait, in the order in which they will be taken as things stand."""
+    after = decode_cursor("queue", cursor, lambda key: (int(key[0]), int(key[1]), UUID(key[2])))
+    query = READ.where(WAITS).order_by(*QUEUE_ORDER).limit(limit + 1)
+    rows = session.execute(query.where(tuple_(*QUEUE_ORDER) > after) if after is not None else query).all()
+    items = [run_read(*row) for row in rows[:limit]]
+    last = rows[limit - 1][0] if len(rows) > limit else None
+    following = encode_cursor("queue", [last.priority, last.turn, str(last.id)]) if last is not None else None
+    return Page(items=items, next_cursor=following)
 
 
-def _read(row: Row[Reproduction, str, int, str, UUID], position: int | None) -> ReproductionRead:
-    run, arxiv_id, version, slug, verdict_id = row
+def list_ended(session: Session, limit: int) -> list[ReproductionRead]:
+    """The newest runs that have ended."""
+    rows = session.execute(READ.where(Reproduction.state.in_(_ENDED)).order_by(Reproduction.id.desc()).limit(limit))
+    return [run_read(*row) for row in rows]
+
+
+def frozen_specs(session: Session, ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
+    """The specification that each of these runs was asked with."""
+    if not ids:
+        return {}
+    rows = session.execute(select(Reproduction.id, Reproduction.spec).where(Reproduction.id.in_(ids)))
+    return {row[0]: row[1] for row in rows}
+
+
+def run_read(
+    run: Reproduction, arxiv_id: str, version: int, slug: str, verdict_id: UUID | None, *, position: int | None = None
+) -> ReproductionRead:
+    """The run as it is served; `position` is its place in the queue."""
     return ReproductionRead(
         id=run.id,
         paper_arxiv_id=arxiv_id,
@@ -109,7 +132,7 @@ def _read(row: Row[Reproduction, str, int, str, UUID], position: int | None) -> 
         done=run.state.done,
         stage=run.stage,
         progress=Progress(done=run.progress_done, total=run.progress_total, correct=run.progress_correct),
-        estimate=running_estimate(run.progress_correct, run.progress_done),
+        estimate=running_estimate(run.progress_correct, run.progress_done, run.spec),
         queue_position=position,
         priority=run.priority,
         attempt=run.attempt,
@@ -126,9 +149,15 @@ def _read(row: Row[Reproduction, str, int, str, UUID], position: int | None) -> 
     )
 
 
-def running_estimate(correct: int, done: int) -> RunningEstimate | None:
-    """Accuracy so far with its 95 % interval; None before the first example."""
+def running_estimate(correct: int, done: int, spec: Mapping[str, Any]) -> RunningEstimate | None:
+    """Accuracy so far with its 95 % interval; None before the first example.
+
+    A run that may stop early shows its confidence sequence, which bears being looked at: never a Wilson interval.
+    """
     if done == 0:
         return None
-    interval = binomial_interval(correct, done, 0.95)
+    if spec["decision"].get("early_stopping"):
+        interval = ConfidenceSequence(spec["data"]["size"], SEQUENCE_ALPHA, done, correct).interval
+    else:
+        interval = binomial_interval(correct, done, 0.95)
     return RunningEstimate(value=correct / done, interval_95=(interval.low, interval.high), method=interval.method)

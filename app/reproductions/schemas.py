@@ -1,6 +1,6 @@
 """Reproductions on the wire."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
@@ -42,6 +42,9 @@ class Progress(BaseModel):
 class RunningEstimate(BaseModel):
     """What the examples measured so far say. For watching; the verdict is decided once, at the end."""
 
+    metric: Literal["accuracy"] = Field(
+        default="accuracy", description="Whatever metric the driver has, a running run shows its accuracy."
+    )
     value: float
     interval_95: tuple[float, float]
     method: str

@@ -2,11 +2,12 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
 import structlog
+from sqlalchemy.orm import Session
 
 from app.core.db import Database
 from app.core.queue import Doorbell
@@ -17,7 +18,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Sweeper:
-    """Sweeps every `sweep_s` seconds until it is left. `on_tick` is called each time, whatever the sweep came to."""
+    """Sweeps every `sweep_s` seconds until it is left. `on_tick` is called each time, whatever the sweep came to.
+
+    `chores` are done with the sweep, in its transaction; each says how many things it did.
+    """
 
     def __init__(
         self,
@@ -25,9 +29,11 @@ class Sweeper:
         doorbell: Doorbell,
         queue: QueueSettings,
         on_tick: Callable[[], object] = lambda: None,
+        chores: Mapping[str, Callable[[Session], int]] | None = None,
     ) -> None:
         self._database, self._doorbell, self._queue, self._on_tick = database, doorbell, queue, on_tick
-        self.done: Counter[str] = Counter(dict.fromkeys(SweepResult.__slots__, 0))
+        self._chores = chores or {}
+        self.done: Counter[str] = Counter(dict.fromkeys((*SweepResult.__slots__, *self._chores), 0))
         """How many runs this process's sweeps have touched, by action."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
@@ -48,10 +54,11 @@ class Sweeper:
                 self._on_tick()
                 with self._database.unit_of_work() as session:
                     result = sweep(session, self._queue, self._doorbell)
+                    chores = {name: do(session) for name, do in self._chores.items()} if result is not None else {}
             except Exception as error:  # noqa: BLE001  # the database may be away, a disk be full; the sweep goes on after
                 _log.warning("sweep_failed", error=type(error).__name__)
                 continue
-            if result is not None and result != SweepResult():
-                actions = {name: getattr(result, name) for name in SweepResult.__slots__}
+            if result is not None and (result != SweepResult() or any(chores.values())):
+                actions = {name: getattr(result, name) for name in SweepResult.__slots__} | chores
                 self.done.update(actions)
                 _log.info("swept", **actions)

@@ -31,11 +31,12 @@ class IntervalMethod(StrEnum):
     effective_clopper_pearson = "effective_sample_clopper_pearson"
     effective_hypergeometric = "effective_sample_inverted_hypergeometric"
     prior_posterior_ratio = "prior_posterior_ratio"
+    bayesian_bootstrap = "bayesian_bootstrap"
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A closed interval of shares, 0 <= low <= high <= 1, and how it was made."""
+    """A closed interval, low <= high, and how it was made: of shares, or of a metric that can be negative."""
 
     low: float
     high: float

@@ -6,10 +6,20 @@ from math import ceil, floor
 from typing import Final
 
 from app.statistics.intervals import Interval
+from app.statistics.printed import ReportedValue
 
 EDGE: Final = 1e-12
 """A value this close to the margin's edge lies on it, and the edge belongs to the inside: r - d in floating point is
 no more exact than that."""
+
+
+NOISE_DECIMALS: Final = 12
+"""0.02 + 0.0005 is 0.0205: the margin is published, so floating-point noise is rounded off it."""
+
+
+def allowance(reported: ReportedValue, delta: float) -> float:
+    """The margin that is used, d: delta plus half of the claim's last printed digit."""
+    return round(delta + reported.half_digit, NOISE_DECIMALS)
 
 
 class Position(StrEnum):
@@ -32,6 +42,11 @@ class Zone:
     def around(cls, value: float, margin: float) -> "Zone":
         """[value - margin, value + margin]."""
         return cls(value - margin, value + margin)
+
+    @classmethod
+    def of_claim(cls, reported: ReportedValue, delta: float) -> "Zone":
+        """[r - d, r + d] with d = delta plus half of the claim's last printed digit."""
+        return cls.around(reported.value, allowance(reported, delta))
 
     def holds(self, interval: Interval) -> bool:
         """Whether the interval lies inside, edges included."""

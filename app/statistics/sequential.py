@@ -14,6 +14,8 @@ from app.statistics.hypergeometric import Counts, first_true
 from app.statistics.intervals import Interval, IntervalMethod
 from app.statistics.posterior import PRIOR
 
+SEQUENCE_ALPHA: Final = 0.05
+"""Each side errs as seldom as a side of the 90 % interval, and both together as seldom as the 95 % one."""
 LOG_ROUND_OFF: Final = 1e-7
 """Log-factorials of 10^7 are off by this much; a count on the boundary is kept, which costs no coverage."""
 

@@ -11,7 +11,9 @@ from app.protocol.driver import DriverSpec
 from app.protocol.errors import DriverError
 from app.reproductions.lease import Lease, succeed
 from app.statistics.label_map import LabelMapSuspectError
-from app.verdicts.decide import ReportedValue, decide, refuse_suspect_labels
+from app.statistics.metrics import MetricName
+from app.verdicts.decide import Decision, ReportedValue, decide, refuse_suspect_labels
+from app.verdicts.decide_metric import MetricMeasurement, decide_metric
 from app.verdicts.evidence import Confusion, decision_document, measurement_of
 from app.verdicts.issue import NewVerdict, issue
 
@@ -35,13 +37,8 @@ def conclude_run(session: Session, lease: Lease, facts: dict[str, Any]) -> Verdi
     except LabelMapSuspectError as error:
         raise DriverError("label_map_suspect", str(error)) from error
     claim = session.get_one(Claim, run.claim_id)
-    decision = decide(
-        ReportedValue.from_printed(claim.reported_value, claim.unit),
-        measurement_of(confusion, _split_counts(spec, facts), spec.slice.kind),
-        estimand=spec.decision.estimand,
-        margin=spec.decision.margin,
-        match=spec.protocol.match,
-    )
+    reported = ReportedValue.from_printed(claim.reported_value, claim.unit)
+    decision = _decided(reported, spec, confusion, _split_counts(spec, facts))
     document = decision_document(decision, margin=spec.decision.margin)
     session.get_one(Evidence, lease.evidence_id).content = {
         "labels": list(spec.data.labels),
@@ -68,6 +65,28 @@ def conclude_run(session: Session, lease: Lease, facts: dict[str, Any]) -> Verdi
     return issue(session, paper, new)
 
 
+def _decided(reported: ReportedValue, spec: DriverSpec, confusion: Confusion, split: dict[str, int]) -> Decision:
+    rule = spec.decision
+    if spec.metric is MetricName.accuracy:
+        return decide(
+            reported,
+            measurement_of(confusion, split, spec.slice.kind),
+            estimand=rule.estimand,
+            margin=rule.margin,
+            match=spec.protocol.match,
+            early_stopping=rule.early_stopping,
+        )
+    positive = None if spec.positive_label is None else spec.data.labels.index(spec.positive_label)
+    return decide_metric(
+        reported,
+        MetricMeasurement(spec.metric, confusion.matrix, sum(split.values()), positive),
+        estimand=rule.estimand,
+        margin=rule.margin,
+        match=spec.protocol.match,
+        seed=rule.bootstrap_seed,
+    )
+
+
 def stored_confusion(session: Session, lease: Lease, labels: tuple[str, ...]) -> Confusion:
     """The confusion matrix of the stored predictions."""
     rows = session.execute(
@@ -83,7 +102,8 @@ def _split_counts(spec: DriverSpec, facts: dict[str, Any]) -> dict[str, int]:
 
 
 def _refuse_incomplete(confusion: Confusion, facts: dict[str, Any]) -> None:
-    expected = facts["slice"]["size"]
+    stopping = facts.get("stopping")
+    expected = stopping["examined"] if stopping else facts["slice"]["size"]
     if confusion.n != expected:
         detail = f"{confusion.n} of {expected} predictions are stored; the run has to be repeated."
         raise DriverError("predictions_incomplete", detail, retryable=True)

@@ -8,12 +8,13 @@ from app.protocol.axes import CONFIDENCE_CEILING, ProtocolMatch
 from app.protocol.driver import Estimand
 from app.statistics.counts import ImpossibleCountsError, Stratum
 from app.statistics.design import LARGEST_SAMPLE, first_decided
-from app.statistics.equivalence import Position, Zone, judge
+from app.statistics.equivalence import Position, Zone, allowance, judge
 from app.statistics.intervals import Interval, IntervalMethod, binomial_interval
 from app.statistics.label_map import LabelMapSuspectError, refuse_suspect_labels
+from app.statistics.metrics import MetricName
 from app.statistics.posterior import p_inside_finite, p_inside_superpopulation
 from app.statistics.printed import PrintedValueError, ReportedValue
-from app.statistics.sequential import ConfidenceSequence
+from app.statistics.sequential import SEQUENCE_ALPHA, ConfidenceSequence
 from app.statistics.stratified import (
     effective_sample,
     post_stratified,
@@ -38,10 +39,7 @@ __all__ = [
 
 RULE_VERSION: Final = "1"
 LEVELS: Final = (0.90, 0.95)
-SEQUENCE_ALPHA: Final = 0.05
 LARGEST_MARGIN: Final = 0.5
-NOISE_DECIMALS: Final = 12
-"""0.02 + 0.0005 is 0.0205: the margin is published, so floating-point noise is rounded off it."""
 
 
 class EstimandError(ValueError):
@@ -111,8 +109,9 @@ class Decision:
     """The conclusion and all it rests on. Shares of 1; intervals are (low, high).
 
     `direction` is "below" or "above" for not_reproduced. `standard_error` is None where a single item of several was
-    measured. `margin` is d: delta plus half of the claim's last digit. `more_examples_needed`: 0 where decided; for
-    inconclusive the examples beyond these that would decide it at the observed rate, None where none would.
+    measured, and where the run could stop early. `margin` is d: delta plus half of the claim's last digit.
+    `more_examples_needed`: 0 where decided; for inconclusive the examples beyond these that would decide it at the
+    observed rate, None where none would.
     """
 
     status: VerdictStatus
@@ -131,6 +130,12 @@ class Decision:
     confidence: float
     more_examples_needed: int | None
     rule_version: str
+    early_stopping: bool = False
+    """Whether the intervals are the confidence sequence's, which hold at whatever moment the run stopped."""
+    metric: MetricName = MetricName.accuracy
+    bootstrap_seed: int | None = None
+    bootstrap_draws: int | None = None
+    """With the seed, of the bootstrap that gave the intervals; None where they have a closed form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,6 @@ class _Rule:
             return stratified_intervals(strata, LEVELS, finite=self.finite)
         (one,) = strata
         now = ConfidenceSequence(one.total or 0, SEQUENCE_ALPHA, one.n, one.correct).interval
-        # At 0.05 each of its sides errs as seldom as a side of the 90 % interval, and both as seldom as the 95 % one.
         return now, now
 
     def decides(self, strata: tuple[Stratum, ...]) -> bool:
@@ -197,13 +201,10 @@ def decide(
 
     Raises EstimandError where the measurement cannot speak about the estimand, and ValueError for a bad margin.
     """
-    if not 0 < margin < LARGEST_MARGIN:
-        msg = f"the margin is a share in (0, {LARGEST_MARGIN}), not {margin}"
-        raise ValueError(msg)
+    require_margin(margin)
     finite = estimand is Estimand.finite_population
     _refuse_unfit(measurement, finite=finite, early_stopping=early_stopping)
-    d = round(margin + reported.half_digit, NOISE_DECIMALS)
-    rule, strata = _Rule(Zone.around(reported.value, d), finite, early_stopping), measurement.strata
+    rule, strata = _Rule(Zone.of_claim(reported, margin), finite, early_stopping), measurement.strata
     interval_90, interval_95 = rule.intervals(strata)
     position = judge(interval_90, interval_95, rule.zone)
     p_inside, ceiling = rule.p_inside(strata), CONFIDENCE_CEILING[match]
@@ -212,19 +213,28 @@ def decide(
         direction=position.value if position in {Position.below, Position.above} else None,
         score=measurement.score,
         estimate=post_stratified(strata),
-        standard_error=stratified_standard_error(strata, finite=finite),
+        # At a random stopping time the spread at a fixed n is not the spread of the estimate.
+        standard_error=None if early_stopping else stratified_standard_error(strata, finite=finite),
         estimand=estimand,
         interval_90=(interval_90.low, interval_90.high),
         interval_95=(interval_95.low, interval_95.high),
         interval_method=interval_95.method,
         reported=reported.value,
-        margin=d,
+        margin=allowance(reported, margin),
         p_inside=p_inside,
         ceiling=ceiling,
-        confidence=round(_belief(position, p_inside) * ceiling, 4),
+        confidence=round(belief(position, p_inside) * ceiling, 4),
         more_examples_needed=rule.more_examples(strata) if position is Position.undecided else 0,
         rule_version=RULE_VERSION,
+        early_stopping=early_stopping,
     )
+
+
+def require_margin(margin: float) -> None:
+    """Raise ValueError where the margin is not in (0, 0.5)."""
+    if not 0 < margin < LARGEST_MARGIN:
+        msg = f"the margin is a share in (0, {LARGEST_MARGIN}), not {margin}"
+        raise ValueError(msg)
 
 
 def _refuse_unfit(measurement: Measurement, *, finite: bool, early_stopping: bool) -> None:
@@ -236,7 +246,8 @@ def _refuse_unfit(measurement: Measurement, *, finite: bool, early_stopping: boo
         raise EstimandError(msg)
 
 
-def _belief(position: Position, p_inside: float) -> float:
+def belief(position: Position, p_inside: float) -> float:
+    """The probability that the value lies where the position says; undecided: on the likelier side."""
     if position is Position.inside:
         return p_inside
     return max(p_inside, 1 - p_inside) if position is Position.undecided else 1 - p_inside

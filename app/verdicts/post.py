@@ -11,9 +11,10 @@ from app.claims.queries import find_claim_of
 from app.models import Claim, Evidence, Paper, PaperVersion, Prediction, Verdict, VerdictOrigin
 from app.models.base import new_id
 from app.protocol.axes import DataAxis
-from app.protocol.driver import MetricName, default_margin
+from app.protocol.driver import default_margin
 from app.protocol.slices import SliceKind
 from app.statistics.label_map import LabelMapSuspectError
+from app.statistics.metrics import MetricName
 from app.verdicts.decide import Measurement, ReportedValue, Stratum, decide, refuse_suspect_labels
 from app.verdicts.errors import EvidenceError, LabelMapError, MetricError
 from app.verdicts.evidence import Confusion, decision_document, measurement_of
@@ -29,7 +30,9 @@ def post_verdict(session: Session, paper: Paper, version: PaperVersion, post: Ve
     """
     claim = find_claim_of(session, paper, post.claim)
     if claim.reported_metric != MetricName.accuracy:
-        detail = f"The claim is about {claim.reported_metric}; only {MetricName.accuracy} is decided about."
+        detail = (
+            f"The claim is about {claim.reported_metric}; from posted evidence only {MetricName.accuracy} is decided."
+        )
         raise MetricError(detail)
     confusion = _confusion(post.evidence)
     margin = default_margin(post.protocol.model)

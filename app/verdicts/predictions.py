@@ -4,13 +4,15 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.core.db import Database
 from app.models import Prediction
@@ -28,6 +30,8 @@ _NAMES: Final = {
 _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 _FORMULA: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 _CHUNK: Final = 5_000
+_DIGESTS: Final[dict[UUID, str]] = {}
+_MOST_DIGESTS: Final = 10_000
 _FIELDS: Final = ("row", "id", "gold", "predicted", "correct", "logits")
 _SCHEMA: Final = pa.schema(
     {
@@ -74,36 +78,61 @@ def _range(part: str) -> tuple[str, float]:
 
 def stream_predictions(database: Database, evidence_id: UUID, labels: list[str], media: str) -> Iterator[bytes]:
     """The predictions in order of their rows, in pieces. Reads in a unit of work of its own, chunk by chunk."""
-    chunks = _chunks(database, evidence_id, labels)
+
+    def read(after: int) -> list[dict[str, Any]]:
+        with database.unit_of_work() as session:
+            return _chunk(session, evidence_id, labels, after)
+
+    chunks = _chunks(read)
     if media == PARQUET:
         return _parquet(chunks)
     return _csv(chunks) if media == CSV else _jsonl(chunks)
 
 
-def _chunks(database: Database, evidence_id: UUID, labels: list[str]) -> Iterator[list[dict[str, Any]]]:
+def predictions_digest(session: Session, evidence_id: UUID, labels: list[str]) -> str | None:
+    """SHA-256 (hex) of the predictions as JSON Lines, the bytes that are served; None where there are none.
+
+    Evidence never changes once its verdict is issued, so a process reckons each only once.
+    """
+    known = _DIGESTS.get(evidence_id)
+    if known is None:
+        chunks = _chunks(lambda after: _chunk(session, evidence_id, labels, after))
+        digest, found = sha256(), False
+        for piece in _jsonl(chunks):
+            digest.update(piece)
+            found = True
+        if len(_DIGESTS) >= _MOST_DIGESTS:
+            _DIGESTS.clear()
+        known = _DIGESTS[evidence_id] = digest.hexdigest() if found else ""
+    return known or None
+
+
+def _chunks(read: Callable[[int], list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
     after = -1
-    while True:
-        with database.unit_of_work() as session:
-            found = session.scalars(
-                select(Prediction)
-                .where(Prediction.evidence_id == evidence_id, Prediction.row > after)
-                .order_by(Prediction.row)
-                .limit(_CHUNK)
-            ).all()
-        if not found:
-            return
-        after = found[-1].row
-        yield [
-            {
-                "row": one.row,
-                "id": one.item_id,
-                "gold": labels[one.gold],
-                "predicted": labels[one.predicted],
-                "correct": one.gold == one.predicted,
-                "logits": one.logits,
-            }
-            for one in found
-        ]
+    while found := read(after):
+        after = found[-1]["row"]
+        yield found
+
+
+def _chunk(session: Session, evidence_id: UUID, labels: list[str], after: int) -> list[dict[str, Any]]:
+    """The next predictions behind a row."""
+    query = (
+        select(Prediction.row, Prediction.item_id, Prediction.gold, Prediction.predicted, Prediction.logits)
+        .where(Prediction.evidence_id == evidence_id, Prediction.row > after)
+        .order_by(Prediction.row)
+        .limit(_CHUNK)
+    )
+    return [
+        {
+            "row": row,
+            "id": item,
+            "gold": labels[gold],
+            "predicted": labels[predicted],
+            "correct": gold == predicted,
+            "logits": logits,
+        }
+        for row, item, gold, predicted, logits in session.execute(query)
+    ]
 
 
 def _jsonl(chunks: Iterator[list[dict[str, Any]]]) -> Iterator[bytes]:

@@ -14,7 +14,8 @@ from evaluator.shapes import LABELS
 from evaluator.texts import MAX_LENGTH
 from workers.runtime.batching import plan_batches
 from workers.runtime.classifier import check_model, load_classifier
-from workers.runtime.precision import Calibration, Recheck, calibrate
+from workers.runtime.precision import AUDIT_EXAMPLES, CALIBRATION_EXAMPLES, Recheck, Trial, try_dtype
+from workers.runtime.predictor import Answer as Answered
 from workers.runtime.predictor import Predictor
 
 Answer = Callable[[list[tuple[str, str]]], np.ndarray]
@@ -26,23 +27,30 @@ def product_path(folder: Path, device: torch.device, dtype: DType, budget: int) 
     checked = check_model(spec, root=folder, cache=folder)
     predictor = Predictor(load_classifier(checked, LABELS, device=device, dtype=dtype))
     facts: dict[str, Any] = {"backend": predictor.classifier.facts.backend, "batch_tokens": budget}
-    known: list[Calibration] = []
+    known: list[Trial] = []
 
     def answer(pairs: list[tuple[str, str]]) -> np.ndarray:
         examples = predictor.classifier.tokenizer.encode([one for one, _ in pairs], [two for _, two in pairs]).examples
         batches = plan_batches([len(example) for example in examples], budget=budget, seed=0)
-        recheck = None
+        settled: Answered = predictor.exact_logits
         if dtype is not DType.float32:
             if not known:
                 began = process_time()
-                known.append(calibrate(predictor, examples, batches))
-                facts.update(calibration=asdict(known[0]), calibration_cpu_s=process_time() - began)
-            recheck = Recheck(predictor, known[0])
+                known.append(try_dtype(predictor, examples, batches))
+                facts.update(trial=asdict(known[0]), calibration_cpu_s=_in_full(known[0], process_time() - began))
+            if known[0].fallback is None and known[0].calibration is not None:
+                settled = Recheck(predictor, known[0].calibration.bound)
         before = predictor.counts.rechecked
         logits = np.empty((len(pairs), len(LABELS)), dtype=np.float32)
-        for positions, part in predictor.run(examples, batches, recheck):
+        for positions, part in predictor.run(examples, batches, settled):
             logits[positions] = part
         facts.update(rechecked=predictor.counts.rechecked - before)
         return logits
 
     return answer, facts
+
+
+def _in_full(trial: Trial, took: float) -> float:
+    """What calibrating and auditing takes over the 1,024 examples of a whole set, where the sample has fewer."""
+    tried = sum(part.examples for part in (trial.calibration, trial.audit) if part is not None)
+    return took * (CALIBRATION_EXAMPLES + AUDIT_EXAMPLES) / tried if tried else took

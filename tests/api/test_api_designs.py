@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -141,7 +141,7 @@ def test_bad_input_is_named(client: Api) -> None:
 
 
 @given(st.integers(0, 1000), st.integers(1, 3000), st.integers(1, 400))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 def test_the_size_has_the_power_that_is_said(client: Api, tenths: int, population: int, margin: int) -> None:
     body = design(reported_value=f"{tenths / 10:.1f}", population=population, margin=margin / 1000)
     answer = ok(client.post("/v1/designs", json=body))

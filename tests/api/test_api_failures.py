@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -96,10 +97,11 @@ def test_a_database_that_goes_and_comes_back(api: Api, database: Database) -> No
             for statement in statements:
                 connection.execute(text(statement))
 
-    ok(api.get(f"/v1/papers/{PAPER}"))
+    document = ok(api.get(f"/v1/papers/{PAPER}"))
     kill = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608  # our own
     try:
         run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false', kill)
+        until_memory_is_not_trusted(api, document)
         for _ in range(2):
             gone(api.get(f"/v1/papers/{PAPER}"))
             gone(api.post(f"/v1/papers/{PAPER}/claims", json=claim_body(row="Another")))
@@ -109,6 +111,19 @@ def test_a_database_that_goes_and_comes_back(api: Api, database: Database) -> No
         ok(api.get(f"/v1/papers/{PAPER}"))
     finally:
         keeper.close()
+
+
+def until_memory_is_not_trusted(api: Api, document: Json) -> None:
+    """Return once the service has noticed that it no longer hears of changes.
+
+    Until its event loop has seen the listener's connection end, an answer from memory is right: nobody can have changed
+    anything without it.
+    """
+    deadline = monotonic() + 60
+    while (answer := api.get(f"/v1/papers/{PAPER}")).status_code == 200:
+        assert answer.json() == document
+        assert monotonic() < deadline, "a database that is gone is never noticed"
+        sleep(0.01)
 
 
 def test_an_exception_that_nobody_expects(client: Api, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.pagination import encode_cursor
@@ -162,7 +162,7 @@ def test_cursors_that_no_list_gave_out_are_refused(api: Api) -> None:
 
 
 @given(st.sampled_from(LISTS), st.binary(max_size=300) | st.text(max_size=200).map(str.encode))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200)
 def test_random_bytes_are_no_cursor(api: Api, path: str, content: bytes) -> None:
     encoded = base64.urlsafe_b64encode(content).decode().rstrip("=")
     for cursor in (encoded, "".join(f"%{byte:02X}" for byte in content)):

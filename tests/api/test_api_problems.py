@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.db import Database
@@ -300,7 +300,7 @@ BODIES = st.one_of(
 
 
 @given(BODIES)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 def test_no_body_breaks_anything(api: Api, sent: tuple[str, str, dict[str, Any]]) -> None:
     method, path, body = sent
     content = json.dumps(body).encode()
@@ -317,7 +317,7 @@ QUERIES = st.dictionaries(
 
 
 @given(st.sampled_from(READS), QUERIES)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 def test_no_query_breaks_anything(api: Api, path: str, params: dict[str, str]) -> None:
     sent = {name: value.encode("utf-8", "replace").decode() for name, value in params.items()}
     answer = api.get(path, params=sent)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.catalogue.import_document import import_document, parse_document
@@ -393,7 +393,7 @@ def test_a_body_of_more_than_a_megabyte_is_fine_and_one_of_more_than_32_is_not(a
 
 
 @given(n=st.integers(-5, 300), correct=st.integers(-5, 300), total=st.integers(-5, 300))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50)
 def test_counts_are_judged_or_refused_and_never_break(api: Api, n: int, correct: int, total: int) -> None:
     answer = api.post(PATH, json=counts_body((n, correct, total)))
     if 0 <= correct <= n <= total and n >= 1:

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.db import Database
@@ -219,7 +219,7 @@ def test_an_impossible_value_is_refused_with_the_nearest_possible_ones(paper: Ap
 
 
 @given(st.integers(0, 1000), st.integers(1, 500))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 def test_a_value_is_refused_if_and_only_if_no_count_gives_it(paper: Api, tenths: int, n: int) -> None:
     value = Decimal(tenths) / 10
     body = claim_body(reported_value=f"{value:.1f}", n_items=n, row=f"{tenths} of {n}")

@@ -14,6 +14,7 @@ import pytest
 from app.catalogue.load import load_catalogue
 from app.core.db import Database
 from app.core.settings import Settings
+from tests.factories.forks import Forks
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "paper-2111.09543.json"
 
@@ -21,21 +22,13 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def run(database_url: str, redis_url: str, tmp_path: Path) -> Run:
+def run(forks: Forks, database_url: str, redis_url: str, tmp_path: Path) -> Run:
     """Run `verdicts ARGUMENTS` in a process of its own."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VERDICTS_")}
     environment |= {"VERDICTS_DATABASE_URL": database_url, "VERDICTS_REDIS_URL": redis_url}
 
     def command(*arguments: str, text: str | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "app.cli", *arguments],
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-            env=environment | settings,
-        )
+        return forks.run(arguments, environment | settings, tmp_path, text)
 
     return command
 
@@ -173,4 +166,4 @@ def test_reproduce_wait_follows_a_worker_to_the_verdict(
         assert "hub_unreachable" in failed.stderr
     finally:
         worker.terminate()
-        assert worker.wait(timeout=60) == 0
+        assert worker.wait(timeout=120) == 0

@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 
 from app.cli.plain import plain
 from app.cli.show import document_panel, papers_table
-from app.papers.schemas import PaperDocumentRead, PaperSummary
+from app.client.models import PaperDocument, PaperSummary
 from tests.hostile.texts import HOSTILE, INJECTIONS
 
 GOLDEN: Final = Path(__file__).resolve().parents[1] / "golden" / "paper-2111.09543.json"
@@ -64,7 +64,7 @@ def test_a_document(text: str) -> None:
             return {name: text if name in free else replaced(inner) for name, inner in node.items()}
         return node
 
-    document = PaperDocumentRead.model_validate(replaced(json.loads(GOLDEN.read_text())))
+    document = PaperDocument.model_validate(replaced(json.loads(GOLDEN.read_text())))
     assert not OBEYED.search(shown(document_panel(document)))
 
 

@@ -12,12 +12,7 @@ from sqlalchemy import make_url
 
 from app.core.queue import QUEUE, REPRODUCE, Doorbell, make_celery
 from tests.core.forwarder import Forwarder
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+from tests.factories.ports import free_port
 
 
 @pytest.fixture
@@ -82,8 +77,9 @@ def test_a_broker_that_says_nothing_is_given_up_after_its_time_out(silent_port: 
 
 def test_a_broker_that_comes_back_is_rung_again(redis_url: str) -> None:
     valkey = make_url(redis_url)
-    port = _free_port()
-    doorbell = Doorbell(make_celery(valkey.set(port=port).render_as_string(hide_password=False)))
+    port = free_port()
+    url = valkey.set(port=port).render_as_string(hide_password=False)
+    doorbell = Doorbell(make_celery(url, patience_s=60))
     target = (valkey.host or "", valkey.port or 0)
     assert doorbell.ring("before it is up") is False
     for name in ("first", "second"):

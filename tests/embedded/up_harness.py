@@ -106,7 +106,7 @@ def wait_ready(up: subprocess.Popen[str]) -> tuple[str, str]:
     raise AssertionError("".join(said))
 
 
-def finish(up: subprocess.Popen[str], signum: int | None = None, seconds: float = 20.0) -> str:
+def finish(up: subprocess.Popen[str], signum: int | None = None, seconds: float = 90.0) -> str:
     """What it said after it was sent the signal, until its end."""
     if signum is not None:
         up.send_signal(signum)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.end_to_end.conftest import Service
 
-pytestmark = [pytest.mark.worker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.worker, pytest.mark.timeout(1200)]
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "paper-2111.09543.json"
 MINILM = "/v1/papers/draft:minilm-l6-nli-adapter"
@@ -33,7 +33,7 @@ def test_the_model_card_is_re_measured_on_every_example(service: Service) -> Non
     asked = service.post(f"{MINILM}/reproductions", {"driver": "minilm-mnli-full", "kind": "PRE"})
     assert asked.status_code == 202
     assert asked.headers["location"] == f"/v1/reproductions/{asked.json()['id']}"
-    run = service.until(asked.headers["location"], "done", 300)
+    run = service.until(asked.headers["location"], "done", 600)
     assert run["error"] is None
     assert (run["state"], run["progress"]) == ("succeeded", {"done": 9815, "total": 9815, "correct": 6908})
 
@@ -65,7 +65,7 @@ def test_a_second_run_gives_the_same_bits_and_supersedes_the_first(service: Serv
     bits = []
     for _ in range(2):
         asked = service.post(f"{MINILM}/reproductions", body)
-        run = service.until(asked.headers["location"], "done", 120)
+        run = service.until(asked.headers["location"], "done")
         assert run["state"] == "succeeded"
         bits.append(httpx.get(f"{service.base}/v1/verdicts/{run['verdict_id']}/predictions").content)
     assert bits[0] == bits[1]
@@ -89,7 +89,7 @@ def test_the_golden_document_comes_in_and_goes_out_byte_for_byte(service: Servic
 
 def test_a_driver_of_the_hub_fails_with_a_stable_code_and_no_verdict(service: Service) -> None:
     asked = service.post("/v1/papers/2111.09543/reproductions", {"kind": "PRE"})
-    run = service.until(asked.headers["location"], "done", 300)
+    run = service.until(asked.headers["location"], "done", 600)
     assert run["state"] == "failed"
     assert run["error"]["code"] in {"hub_unreachable", "checkpoint_unpinned"}
     assert run["verdict_id"] is None
@@ -101,7 +101,7 @@ def test_a_running_reproduction_is_cancelled_within_a_batch(service: Service) ->
     while httpx.get(service.base + path).json()["progress"]["done"] == 0:
         assert not httpx.get(service.base + path).json()["done"]
     assert service.post(f"{path}/cancel").json()["cancel_requested"]
-    run = service.until(path, "done", 20)
+    run = service.until(path, "done")
     assert run["state"] == "cancelled"
     assert run["progress"]["done"] < 9815
     assert run["verdict_id"] is None

@@ -1,9 +1,6 @@
 """A real `verdicts api` process on a port of its own."""
 
 import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +9,10 @@ from pathlib import Path
 
 import httpx
 
-_READY_S = 120.0
+from tests.factories.forks import Forked, Forks
+from tests.factories.ports import free_port
+
+_READY_S = 400.0
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Served:
 
     port: int
     log: Path
-    process: subprocess.Popen[bytes]
+    process: Forked
 
     @property
     def base(self) -> str:
@@ -29,29 +29,25 @@ class Served:
 
 
 @contextmanager
-def serving(database_url: str, redis_url: str, folder: Path, **settings: str) -> Iterator[Served]:
+def serving(forks: Forks, database_url: str, redis_url: str, folder: Path, **settings: str) -> Iterator[Served]:
     """The service, ready; `settings` are environment variables. It is ended with the block."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("VERDICTS_", "OTEL_"))}
     kept |= {"VERDICTS_DATABASE_URL": database_url, "VERDICTS_REDIS_URL": redis_url, **settings}
-    for attempt in range(5):  # between asking for a free port and listening on it, somebody else may take it
-        served = _start(kept, folder / f"api-{attempt}.log")
+    for attempt in range(5):  # somebody else may look for a port at the same moment
+        served = _start(forks, kept, folder / f"api-{attempt}.log")
         try:
             if _is_ready(served):
                 yield served
                 return
         finally:
             served.process.terminate()
-            served.process.wait(timeout=60)
+            served.process.wait(timeout=120)
     raise AssertionError(served.log.read_text())
 
 
-def _start(environment: dict[str, str], log: Path) -> Served:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    argv = [sys.executable, "-m", "app.cli", "api", "--port", str(port)]
-    with log.open("wb") as out:
-        return Served(port, log, subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, env=environment))
+def _start(forks: Forks, environment: dict[str, str], log: Path) -> Served:
+    port = free_port()
+    return Served(port, log, forks.start(["api", "--port", str(port)], environment, log))
 
 
 def _is_ready(served: Served) -> bool:
@@ -60,7 +56,7 @@ def _is_ready(served: Served) -> bool:
     while served.process.poll() is None:
         assert time.monotonic() < deadline, served.log.read_text()
         try:
-            if httpx.get(f"{served.base}/readyz", timeout=5).status_code == httpx.codes.OK:
+            if httpx.get(f"{served.base}/readyz", timeout=30).status_code == httpx.codes.OK:
                 return True
         except httpx.HTTPError:
             time.sleep(0.05)

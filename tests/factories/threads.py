@@ -18,7 +18,7 @@ def together(number: int, work: Callable[[int], Result]) -> list[Result]:
     barrier = Barrier(number)
 
     def start(one: int) -> Result:
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=60)
         return work(one)
 
     with ThreadPoolExecutor(number) as pool:

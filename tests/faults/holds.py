@@ -17,6 +17,8 @@ from tests.faults.processes import wait_for
 
 TAKING: Final = "taking"
 """A worker's UPDATE that takes a run, before its commit."""
+ASKING: Final = "asking"
+"""The commit of a run that was just asked for."""
 VERDICT: Final = "verdict"
 """Between the verdict's insert and the commit."""
 PREDICTIONS: Final = "predictions"
@@ -48,6 +50,18 @@ def install_holds(session: Session) -> None:
         session.execute(text(function))
         trigger = f"CREATE TRIGGER zz_hold_{name} AFTER {what} FOR EACH {each} EXECUTE FUNCTION hold_{name}()"
         session.execute(text(trigger))
+    session.execute(
+        text(
+            f"CREATE FUNCTION hold_{ASKING}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"PERFORM pg_advisory_xact_lock_shared({_key(ASKING)}); RETURN NULL; END $$"
+        )
+    )
+    session.execute(
+        text(
+            f"CREATE CONSTRAINT TRIGGER zz_hold_{ASKING} AFTER INSERT ON reproductions DEFERRABLE INITIALLY DEFERRED "
+            f"FOR EACH ROW EXECUTE FUNCTION hold_{ASKING}()"
+        )
+    )
 
 
 @contextmanager

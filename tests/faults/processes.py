@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 120.0
 """A bound, not an expectation: how long anything may take on a machine that is busy with other things."""
 
 
@@ -40,6 +40,11 @@ class Process:
         if self.alive():
             os.kill(self.pid, number)
 
+    def stop(self) -> None:
+        """SIGSTOP, and wait until it stands still."""
+        self.send(signal.SIGSTOP)
+        wait_for(f"{self.name} stands still", lambda: self._state() == "T")
+
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         self.send(signal.SIGKILL)
@@ -47,10 +52,13 @@ class Process:
 
     def alive(self) -> bool:
         """Whether it runs, or stands still but could go on."""
+        return self._state() not in "ZX"
+
+    def _state(self) -> str:
         try:
-            return Path(f"/proc/{self.pid}/stat").read_text().rsplit(") ", 1)[1][0] not in "ZX"
+            return Path(f"/proc/{self.pid}/stat").read_text().rsplit(") ", 1)[1][0]
         except OSError:
-            return False
+            return "X"
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """The lines of its log about this event."""

@@ -16,7 +16,7 @@ from tests.faults.holds import MORE_PREDICTIONS, PREDICTIONS, TAKING, VERDICT, d
 from tests.faults.processes import PATIENCE_S, ROOT, Process, virtual_memory, wait_for
 from tests.faults.world import World, without_ours
 
-pytestmark = [pytest.mark.worker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.worker, pytest.mark.timeout(900)]
 
 RESCORING = "bert-base-mnli-seed01-matched"
 IN_BATCHES = 400

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,6 +24,7 @@ from app.core.settings import Settings
 from app.embedded import EmbeddedServers
 from app.models import Reproduction
 from tests.factories.keys import make_key
+from tests.factories.ports import free_port
 from tests.faults.holds import install_holds
 from tests.faults.processes import PATIENCE_S, Process, Zygote, wait_for
 from tests.faults.watch import Watch
@@ -40,6 +40,7 @@ QUICK: Final = {
     "VERDICTS_QUEUE__SWEEP_S": "0.25",
     "VERDICTS_QUEUE__RING_AGAIN_S": "1",
     "VERDICTS_QUEUE__BACKOFF_S": "0.1",
+    "VERDICTS_QUEUE__BACKOFF_MOST_S": "2",
     "VERDICTS_QUEUE__MAX_ATTEMPTS": "8",
     "VERDICTS_DATABASE_IDLE_S": "3",
     "VERDICTS_ACCESS__WRITES_PER_MINUTE": "60000",
@@ -67,7 +68,7 @@ class World:
         self._stack = ExitStack()
         self._api: Process | None = None
         self._started: list[Process] = []
-        self.port = _free_port()
+        self.port = free_port()
         self.accepted: list[Order] = []
 
     def __enter__(self) -> Self:
@@ -240,13 +241,6 @@ class World:
         assert self.watch.wrong == []
         states = self.watch.states()
         assert [one.id for one in self.accepted if one.id not in states] == []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def without_ours() -> dict[str, str]:

@@ -16,6 +16,7 @@ import pytest
 from app.catalogue.load import load_catalogue
 from app.core.settings import Settings
 from tests.factories.databases import opened
+from tests.factories.forks import Forks
 from tests.factories.keys import make_key
 from tests.factories.served import serving
 
@@ -25,7 +26,9 @@ PHASES: Final = {"Examples", "Coverage", "Fuzzing", "Stateful"}
 
 
 @pytest.mark.timeout(1200 + 60 * DEPTH)  # half a minute, but for a machine that is far too busy
-def test_every_operation_keeps_what_the_document_promises(database_url: str, redis_url: str, tmp_path: Path) -> None:
+def test_every_operation_keeps_what_the_document_promises(
+    forks: Forks, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
     with opened(database_url) as database:
         with database.unit_of_work() as session:
             load_catalogue(session, Settings().catalogue_dir)
@@ -33,7 +36,9 @@ def test_every_operation_keeps_what_the_document_promises(database_url: str, red
     # arXiv has no address here, so that no run of the tests asks it anything.
     unlimited = dict.fromkeys(("WRITES_PER_MINUTE", "WRITES_PER_MINUTE_ADDRESS", "QUOTA_RUNS"), "1000000")
     settings = {f"VERDICTS_ACCESS__{name}": number for name, number in unlimited.items()}
-    with serving(database_url, redis_url, tmp_path, VERDICTS_ARXIV__HOST="arxiv.invalid", **settings) as served:
+    settings |= {"VERDICTS_ARXIV__HOST": "arxiv.invalid"}
+    settings |= {"VERDICTS_EVENTS__LONGEST_S": "0.1", "VERDICTS_EVENTS__POLL_S": "0.05"}  # nobody waits for their end
+    with serving(forks, database_url, redis_url, tmp_path, **settings) as served:
         argv = [str(Path(sys.executable).with_name("schemathesis"))]
         argv += ["--config-file", str(deepened(tmp_path))]
         argv += ["run", f"{served.base}/openapi.json", "--checks", "all", "--no-color"]

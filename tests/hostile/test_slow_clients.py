@@ -16,9 +16,10 @@ from app.embedded import ServerUrls
 from tests.api.helpers import PAPER
 from tests.embedded.up_harness import wait_until
 from tests.factories.databases import copied
+from tests.factories.forks import Forks
 from tests.factories.served import Served, serving
 
-PATIENCE_S: Final = 60
+PATIENCE_S: Final = 120
 """How long these tests wait for what has to come; the service's own clocks are set to a second."""
 HEAD: Final = b"POST /v1/papers:batchGet HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 """It takes no key: who has none where one is asked for is refused before any body is read."""
@@ -35,22 +36,24 @@ def url(servers: ServerUrls, maintenance: psycopg.Connection, template_database:
 
 
 @pytest.fixture(scope="module")
-def impatient(servers: ServerUrls, url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def impatient(
+    forks: Forks, servers: ServerUrls, url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
     """On a busy machine it gives up those who are not slow, too: for tests that want it to give up."""
-    with limited(servers, url, tmp_path_factory.mktemp("impatient"), IMPATIENT) as running:
+    with limited(forks, servers, url, tmp_path_factory.mktemp("impatient"), IMPATIENT) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def served(servers: ServerUrls, url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with limited(servers, url, tmp_path_factory.mktemp("crowded"), CROWDED) as running:
+def served(forks: Forks, servers: ServerUrls, url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with limited(forks, servers, url, tmp_path_factory.mktemp("crowded"), CROWDED) as running:
         yield running
 
 
 @contextmanager
-def limited(servers: ServerUrls, url: str, folder: Path, limits: dict[str, str]) -> Iterator[Served]:
+def limited(forks: Forks, servers: ServerUrls, url: str, folder: Path, limits: dict[str, str]) -> Iterator[Served]:
     settings = {f"VERDICTS_LIMITS__{name}": value for name, value in limits.items()}
-    with serving(url, servers.redis_url, folder, **settings) as running:
+    with serving(forks, url, servers.redis_url, folder, **settings) as running:
         yield running
 
 
@@ -99,14 +102,23 @@ def problem(received: bytes) -> tuple[int, dict[str, Any]]:
 
 
 def given_up(served: Served, sent: bytes) -> None:
-    """What is sent is not waited on for ever: 408. (A process that was starved may close before it reads anything.)"""
-    for _ in range(10):
-        with connected(served) as client:
-            client.sendall(sent)
-            if received := answer(client):
-                status, said = problem(received)
-                assert (status, said["code"]) == (408, "request_timeout")
-                return
+    """What is sent is not waited on for ever: 408."""
+
+    def ask(client: socket.socket) -> bytes:
+        client.sendall(sent)
+        return answer(client)
+
+    status, said = problem(an_answer(served, ask))
+    assert (status, said["code"]) == (408, "request_timeout")
+
+
+def an_answer(served: Served, ask: Callable[[socket.socket], bytes]) -> bytes:
+    """What was said in the end. Where one side was starved, the connection may be closed before anything is read."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        with connected(served) as client, suppress(OSError):
+            if received := ask(client):
+                return received
     raise AssertionError("never an answer")
 
 
@@ -129,9 +141,11 @@ def test_a_connection_that_says_nothing_is_closed_without_a_word(impatient: Serv
 
 
 def test_the_next_head_of_a_kept_connection_has_its_clock_too(impatient: Served) -> None:
-    with connected(impatient) as client:
+    def ask(client: socket.socket) -> bytes:
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert dribble(client, b"\r\n").startswith((b"HTTP/1.1 200", b"HTTP/1.1 408"))
+        return dribble(client, b"\r\n")
+
+    assert an_answer(impatient, ask).startswith((b"HTTP/1.1 200", b"HTTP/1.1 408"))
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 1000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n1\r\n"])
@@ -147,19 +161,23 @@ def test_a_body_that_dribbles_is_given_up(impatient: Served) -> None:
 
 
 def test_a_body_that_nobody_wants_is_not_waited_for(impatient: Served) -> None:
-    with connected(impatient) as client:
+    def ask(client: socket.socket) -> bytes:
         client.sendall(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
-        assert dribble(client).startswith((b"HTTP/1.1 404", b"HTTP/1.1 408"))
+        return dribble(client)
+
+    assert an_answer(impatient, ask).startswith((b"HTTP/1.1 404", b"HTTP/1.1 408"))
 
 
 def test_a_slow_body_that_keeps_coming_is_read(served: Served) -> None:
     body = json.dumps({"ids": [PAPER]}).encode().ljust(60_000)
     head = HEAD + b"Content-Length: 60000\r\nConnection: close\r\n\r\n"
     with connected(served) as client:
-        client.sendall(head)
-        for start in range(0, 60_000, 6_000):  # each piece is worth a minute more
-            client.sendall(body[start : start + 6_000])
+        client.sendall(
+            head + body[:6_000]
+        )  # each piece is worth a minute more; alone, the head would be worth a second
+        for start in range(6_000, 60_000, 6_000):
             time.sleep(0.15)
+            client.sendall(body[start : start + 6_000])
         assert answer(client).startswith(b"HTTP/1.1 200")
 
 
@@ -207,16 +225,19 @@ def test_an_oversized_body_is_refused_and_not_read_to_its_end(served: Served, fr
     assert b"body_too_large" in received
 
 
+HALF_A_BODY: Final = HEAD + b"Content-Length: 24000\r\n\r\n" + b" " * 12_000
+"""It is waited on for two minutes."""
+
+
 def test_many_slow_connections_give_way_to_a_normal_request(served: Served) -> None:
     with ExitStack() as stack:
         slow = [stack.enter_context(connected(served)) for _ in range(120)]  # three times as many as it holds
         for number, client in enumerate(slow):
             with suppress(OSError):  # the first ones had to go by now
-                client.sendall(HEAD + b"Content-Length: 1000\r\n\r\n{" if number % 2 else b"GET / HTTP/1.1\r\nX-A: ")
+                client.sendall(HALF_A_BODY if number % 2 else b"GET / HTTP/1.1\r\nX-A: ")
         assert httpx.get(f"{served.base}/v1/papers", timeout=PATIENCE_S).status_code == 200
         answers = [answer(client) for client in slow[:70]]
-    assert all(said == b"" or b" 408 " in said for said in answers)
-    assert b"" in answers
+    assert set(answers) == {b""}
 
 
 def test_a_client_that_does_not_take_its_answers_is_cut_off(impatient: Served) -> None:

@@ -2,26 +2,26 @@
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO
+from pathlib import Path
 
 import httpx
 import psycopg
 
 from tests.factories.databases import opened
+from tests.factories.forks import Forked, Forks
 from tests.factories.keys import make_key, sign_changes
+from tests.factories.ports import free_port
 
 LISTENERS = """
     SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND query LIKE 'UPDATE serving_processes%'
 """
-PATIENCE_S = 90.0
+PATIENCE_S = 300.0
+NOWHERE = Path(os.devnull)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,19 @@ class ApiProcess:
     """One `verdicts api`, and a client of it with a connection that stays open."""
 
     client: httpx.Client
-    process: subprocess.Popen[bytes]
+    process: Forked
 
 
 @contextmanager
-def api_process(settings: dict[str, str], log: IO[bytes] | int = subprocess.DEVNULL) -> Iterator[ApiProcess]:
+def api_process(forks: Forks, settings: dict[str, str], log: Path = NOWHERE) -> Iterator[ApiProcess]:
     """One process, up and answering."""
-    with api_processes(settings, 1, log) as (only,):
+    with api_processes(forks, settings, 1, log) as (only,):
         yield only
 
 
 @contextmanager
 def api_processes(
-    settings: dict[str, str], number: int, log: IO[bytes] | int = subprocess.DEVNULL
+    forks: Forks, settings: dict[str, str], number: int, log: Path = NOWHERE
 ) -> Iterator[list[ApiProcess]]:
     """So many, started at the same time."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VERDICTS_")}
@@ -50,9 +50,8 @@ def api_processes(
     with ExitStack() as stack:
         started = []
         for _ in range(number):
-            port = _free_port()
-            argv = [sys.executable, "-m", "app.cli", "api", "--port", str(port)]
-            process = subprocess.Popen(argv, env=inherited | settings, stderr=log)
+            port = free_port()
+            process = forks.start(["api", "--port", str(port)], inherited | settings, log)
             stack.callback(_end, process)
             base = f"http://127.0.0.1:{port}"
             client = stack.enter_context(httpx.Client(base_url=base, timeout=60, event_hooks=hooks))
@@ -62,14 +61,7 @@ def api_processes(
         yield started
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: Forked) -> None:
     process.send_signal(signal.SIGCONT)
     process.terminate()
     process.wait(timeout=PATIENCE_S)
@@ -100,6 +92,22 @@ def wait_for_listeners(connection: psycopg.Connection, number: int) -> list[int]
         assert time.monotonic() < deadline, f"{len(found)} of {number} listen"
         time.sleep(0.02)
     return found
+
+
+def stop_when_idle(connection: psycopg.Connection, pid: int) -> None:
+    """SIGSTOP a server process while it does nothing: within a statement it may hold what the whole server needs."""
+    deadline = time.monotonic() + PATIENCE_S
+    connection.execute("SET statement_timeout = '2s'")
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        with suppress(psycopg.errors.QueryCanceled):
+            state = connection.execute("SELECT state FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone()
+            if state == ("idle",):
+                break
+        os.kill(pid, signal.SIGCONT)
+        assert time.monotonic() < deadline, f"{pid} is never idle"
+        time.sleep(0.01)
+    connection.execute("RESET statement_timeout")
 
 
 def wait_until_kept(client: httpx.Client, path: str) -> None:

@@ -49,6 +49,7 @@ def addresses(client: Api) -> list[str]:
         f"{paper}/verdicts",
         f"{paper}v1/verdicts",
         f"{paper}/badge.json",
+        f"{paper}/badge.svg",
         f"/v1/papers/{DRAFT}",
         f"/v1/reproductions/{run}",
         f"/v1/reproductions/{waiting}",
@@ -123,16 +124,16 @@ def test_errors(client: Api, path: str) -> None:
 
 
 def test_the_former_id_of_a_draft_leads_on_and_what_was_kept_under_it_is_forgotten(client: Api) -> None:
-    paths = [f"/v1/papers/{DRAFT}{below}" for below in ("", "/verdicts", "/badge.json")]
+    paths = [f"/v1/papers/{DRAFT}{below}" for below in ("", "/verdicts", "/badge.json", "/badge.svg")]
     for path in paths:
-        ok(client.get(path))
+        assert client.get(path).status_code == 200
         with from_memory(client, often=True):
-            ok(client.get(path))
+            assert client.get(path).status_code == 200
     ok(client.patch(f"/v1/papers/{DRAFT}", json={"arxiv_id": "2101.00001"}))
     for path in paths:
         assert client.get(path).status_code == 308
         assert client.get(path).headers["location"] == path.replace(DRAFT, "2101.00001")
-        ok(client.get(path.replace(DRAFT, "2101.00001")))
+        assert client.get(path.replace(DRAFT, "2101.00001")).status_code == 200
 
 
 def test_a_paper_that_comes_is_there(client: Api) -> None:

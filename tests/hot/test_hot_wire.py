@@ -12,6 +12,7 @@ import pytest
 from app.embedded import ServerUrls
 from tests.api.helpers import PAPER, claim_body, counts_body, paper_body
 from tests.factories.databases import copied
+from tests.factories.forks import Forks
 from tests.hot.processes import ApiProcess, api_process, hits, wait_for_listeners, wait_until_kept
 
 DOCUMENT = f"/v1/papers/{PAPER}"
@@ -26,13 +27,12 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(
-    servers: ServerUrls, maintenance: psycopg.Connection, template_database: str, log: Path
+    forks: Forks, servers: ServerUrls, maintenance: psycopg.Connection, template_database: str, log: Path
 ) -> Iterator[ApiProcess]:
     with copied(servers, maintenance, template_database) as url:
         environment = {"VERDICTS_DATABASE_URL": url, "VERDICTS_REDIS_URL": servers.redis_url}
         with (
-            log.open("wb") as stream,
-            api_process(environment, stream) as started,
+            api_process(forks, environment, log) as started,
             psycopg.connect(url.replace("+psycopg", "")) as watch,
         ):
             client = started.client

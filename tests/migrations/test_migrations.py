@@ -121,7 +121,7 @@ for _ in range(4):
 print(*[os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
 """
     ended = subprocess.run(
-        [sys.executable, "-c", program, empty_database_url], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program, empty_database_url], capture_output=True, text=True, timeout=600, check=False
     )
     assert ended.stdout.split() == ["0"] * 4, ended.stderr
     with opened(empty_database_url) as database:

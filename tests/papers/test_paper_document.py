@@ -3,7 +3,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.catalogue.import_document import import_document, parse_document
@@ -88,7 +88,7 @@ def test_the_verdict_is_the_posts_else_the_pres(api: Api) -> None:
 
 
 @given(title=TEXT.filter(bool), abstract=TEXT.filter(bool), venue=st.none() | TEXT.filter(bool))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 def test_any_text_is_served_as_it_was_sent_and_not_escaped(
     client: Api, title: str, abstract: str, venue: str | None
 ) -> None:

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.api.helpers import PAPER, Api, counts_body, ok, refused, walk
@@ -129,7 +129,7 @@ def test_bad_parameters_are_named(client: Api) -> None:
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 def test_any_words_can_be_searched_for(client: Api, words: str) -> None:
     response = client.get("/v1/papers", params={"q": words.encode("utf-8", "replace").decode()})
     if "\0" in words:

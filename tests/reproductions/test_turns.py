@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 from sqlalchemy.event import listen, remove
@@ -136,7 +136,7 @@ def test_a_run_that_is_tried_again_keeps_its_place(
 
 
 @given(st.lists(st.sampled_from(["much", "a", "b", "take"]), max_size=60))
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12)
 def test_between_two_runs_of_one_caller_no_other_has_more_than_two(
     database: Database, subject: Subject, keys: list[KeyCreated], steps: list[str]
 ) -> None:

@@ -15,6 +15,7 @@ from app.core.telemetry import is_wanted
 from tests.factories.collector import Collector, collecting
 from tests.factories.databases import opened
 from tests.factories.drivers import make_subject
+from tests.factories.forks import Forks
 from tests.factories.keys import make_key
 from tests.factories.runs import ask, read_run, take
 from tests.factories.served import serving
@@ -44,10 +45,10 @@ def loaded(database_url: str) -> str:
 
 
 def test_a_request_and_its_sql_are_one_trace(
-    collector: Collector, database_url: str, redis_url: str, tmp_path: Path
+    collector: Collector, forks: Forks, database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     with serving(
-        database_url, redis_url, tmp_path, **variables(collector), OTEL_SERVICE_NAME="verdicts-test"
+        forks, database_url, redis_url, tmp_path, **variables(collector), OTEL_SERVICE_NAME="verdicts-test"
     ) as served:
         assert httpx.get(f"{served.base}/v1/verdicts", headers=HEADERS, timeout=60).status_code == 200
         spans = collector.wait_for(TRACE, "GET /v1/verdicts", "SELECT")
@@ -65,10 +66,10 @@ def test_a_request_and_its_sql_are_one_trace(
 
 @pytest.mark.worker
 def test_a_run_carries_on_the_trace_of_the_request_that_asked_for_it(
-    collector: Collector, database_url: str, redis_url: str, tmp_path: Path
+    collector: Collector, forks: Forks, database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     key = loaded(database_url)
-    with serving(database_url, redis_url, tmp_path, **variables(collector)) as served:
+    with serving(forks, database_url, redis_url, tmp_path, **variables(collector)) as served:
         post = {"driver": RELEASED}
         path = f"{served.base}/v1/papers/2004.13606/reproductions"
         asked = httpx.post(path, json=post, headers={**HEADERS, "Authorization": f"Bearer {key}"}, timeout=60)
@@ -84,7 +85,7 @@ def test_a_run_carries_on_the_trace_of_the_request_that_asked_for_it(
         spans = collector.wait_for(TRACE, "POST /v1/papers/{paper_id}/reproductions", "reproduction")
     finally:
         worker.terminate()
-        assert worker.wait(timeout=60) == 0
+        assert worker.wait(timeout=120) == 0
     spans = [span for span in collector.spans if span.trace == TRACE]
     run = next(span for span in spans if span.name == "reproduction")
     assert (run.service, run.error) == ("paper-verdicts-worker", None)
@@ -144,8 +145,8 @@ def test_what_the_variables_ask_for(environment: dict[str, str], wanted: bool) -
     assert is_wanted(environment) == wanted
 
 
-def test_a_receiver_that_is_away_stops_nothing(database_url: str, redis_url: str, tmp_path: Path) -> None:
+def test_a_receiver_that_is_away_stops_nothing(forks: Forks, database_url: str, redis_url: str, tmp_path: Path) -> None:
     away = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_BSP_SCHEDULE_DELAY": "50"}
-    with serving(database_url, redis_url, tmp_path, **away) as served:
+    with serving(forks, database_url, redis_url, tmp_path, **away) as served:
         for _ in range(5):
             assert httpx.get(f"{served.base}/v1/papers", timeout=60).status_code == 200

@@ -4,5 +4,6 @@ types            batches of predictions, the facts of a run, where answers come 
 run              open a driver and iterate over its predictions
 model_source     answers from a classifier
 released_source  answers that the authors released
+stopping         random order and the confidence sequence, for drivers that may stop early
 stages           announce the stages, and time them
 """

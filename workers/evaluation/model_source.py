@@ -1,6 +1,7 @@
 """Run a classifier over a slice: check, load or take the warm one, tokenise, plan, predict."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
@@ -10,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.protocol.driver import AdapterModel, ClassifierModel, DType, InferenceSpec
+from app.protocol.slices import indices_fingerprint
 from workers.datasets.split import Split
 from workers.evaluation.types import Answers
-from workers.runtime.batching import default_budget, padding_share, plan_batches
+from workers.runtime.batching import default_budget, padding_share, plan_batches, plan_in_order
 from workers.runtime.cache import warm_models
-from workers.runtime.classifier import check_model, load_classifier
+from workers.runtime.classifier import CheckedModel, check_model, load_classifier, tokenizer_of
 from workers.runtime.devices import choose_device, device_facts, make_deterministic, require_dtype
-from workers.runtime.precision import Calibration, Recheck, calibrate
-from workers.runtime.predictor import Predictor
-from workers.runtime.tokenizing import require_vocabulary
+from workers.runtime.precision import Recheck, Trial, try_dtype
+from workers.runtime.predictor import Answer, Predictor
+from workers.runtime.tokenizing import Tokenized, require_vocabulary, tokenized_slices
 
 
 class ModelSource:
@@ -34,8 +36,12 @@ class ModelSource:
         root: Path,
         cache: Path,
         device: str,
+        order: NDArray[np.int64] | None = None,
     ) -> None:
-        """Load everything. Raises DriverError as the runtime's modules say."""
+        """Load everything. `order` is the permutation in which a run that may stop early has to go through its slice.
+
+        Raises DriverError as the runtime's modules say.
+        """
         self._spec = spec
         self._inference = inference
         self._device = choose_device(device)
@@ -43,32 +49,66 @@ class ModelSource:
         make_deterministic(inference.seed)
         checked = check_model(spec, root=root, cache=cache)
         key = (checked.identity, split.label_names, str(self._device), inference.dtype)
-        self._classifier = warm_models.get(
-            key, lambda: load_classifier(checked, split.label_names, device=self._device, dtype=inference.dtype)
-        )
-        began = perf_counter()
-        pairs = None if split.text_pairs is None else [split.text_pairs[row] for row in rows]
-        self._tokenized = self._classifier.tokenizer.encode([split.texts[row] for row in rows], pairs)
+        # In the background: tokenising and loading wait for each other nowhere.
+        with ThreadPoolExecutor(1, "tokens") as background:
+            tokens = background.submit(self._tokens, checked, split, rows)
+            self._classifier = warm_models.get(
+                key,
+                lambda: load_classifier(checked, split.label_names, device=self._device, dtype=inference.dtype),
+                needs=checked.memory(inference.dtype),
+                device=self._device,
+            )
+            self._tokenized, self._tokenizing = tokens.result()
         require_vocabulary(self._tokenized, self._classifier.vocabulary)
-        self._tokenizing = perf_counter() - began
         self._budget = inference.batch_tokens or default_budget(self._device.type, self._classifier.facts.parameters)
         self._lengths = [len(example) for example in self._tokenized.examples]
         # Planned over the whole slice even when part of it is done: the same example is always in the same batch,
         # so a resumed run gives the same bits as an uninterrupted one.
-        self._batches = plan_batches(self._lengths, budget=self._budget, seed=inference.seed)
+        if order is None:
+            self._batches = plan_batches(self._lengths, budget=self._budget, seed=inference.seed)
+        else:
+            self._batches = plan_in_order(self._lengths, order, budget=self._budget, padded=not self._packed)
         self._predictor = Predictor(self._classifier)
-        self._calibration: Calibration | None = None
+        self._trial: Trial | None = None
+
+    @staticmethod
+    def _tokens(checked: CheckedModel, split: Split, rows: NDArray[np.int64]) -> tuple[Tokenized, float]:
+        """The slice's tokens, and the seconds they took: none where an earlier run left them."""
+        began = perf_counter()
+        tokenizer = tokenizer_of(checked)
+
+        def encode() -> Tokenized:
+            pairs = None if split.text_pairs is None else [split.text_pairs[row] for row in rows]
+            return tokenizer.encode([split.texts[row] for row in rows], pairs)
+
+        key = (split.fingerprint, indices_fingerprint(rows), checked.identity)
+        return tokenized_slices.get(key, encode), perf_counter() - began
+
+    @property
+    def _packed(self) -> bool:
+        return self._classifier.facts.backend == "packed"
 
     def answers(self, wanted: NDArray[np.bool_]) -> Iterator[Answers]:
         """The wanted answers, batch by batch."""
-        examples, batches = self._tokenized.examples, [batch for batch in self._batches if wanted[batch].any()]
-        recheck = None
-        if self._inference.dtype is not DType.float32 and batches:
-            self._calibration = calibrate(self._predictor, examples, self._batches)
-            recheck = Recheck(self._predictor, self._calibration)
-        for positions, logits in self._predictor.run(examples, batches, recheck):
-            keep = wanted[positions]
-            yield Answers(positions[keep], logits[keep].argmax(axis=1).astype(np.int16), logits[keep])
+        labels = len(self._classifier.columns)
+        answer: Answer | None = None
+        for planned in self._batches:
+            keep = wanted[planned]
+            if not keep.any():
+                yield Answers(planned[:0], np.empty(0, np.int16), np.empty((0, labels), np.float32), planned)
+                continue
+            answer = answer or self._answer()
+            for positions, logits in self._predictor.run(self._tokenized.examples, [planned], answer):
+                yield Answers(positions[keep], logits[keep].argmax(axis=1).astype(np.int16), logits[keep], planned)
+
+    def _answer(self) -> Answer:
+        """How to answer a batch; a lower dtype is tried first, and used only where it can be trusted."""
+        if self._inference.dtype is DType.float32:
+            return self._predictor.exact_logits
+        self._trial = try_dtype(self._predictor, self._tokenized.examples, self._batches)
+        if self._trial.fallback is not None or self._trial.calibration is None:
+            return self._predictor.exact_logits
+        return Recheck(self._predictor, self._trial.calibration.bound)
 
     def model_facts(self) -> dict[str, Any]:
         """The files that were loaded, and how."""
@@ -84,7 +124,7 @@ class ModelSource:
 
     def inference_facts(self) -> dict[str, Any]:
         """How the answers were made."""
-        packed = self._classifier.facts.backend == "packed"
+        trial = self._trial
         return {
             **asdict(device_facts(self._device, self._inference.dtype, self._inference.seed)),
             **asdict(self._predictor.counts),
@@ -92,7 +132,9 @@ class ModelSource:
             "batch_tokens": self._budget,
             "tokens": sum(self._lengths),
             "truncated": self._tokenized.truncated,
-            "padding_share": 0.0 if packed else padding_share(self._lengths, self._batches),
-            "calibration": asdict(self._calibration) if self._calibration else None,
+            "padding_share": 0.0 if self._packed else padding_share(self._lengths, self._batches),
+            "calibration": asdict(trial.calibration) if trial and trial.calibration else None,
+            "audit": asdict(trial.audit) if trial and trial.audit else None,
+            "fallback_to_float32": trial.fallback if trial else None,
             "tokenizing_seconds": self._tokenizing,
         }

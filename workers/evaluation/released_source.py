@@ -12,16 +12,22 @@ from workers.datasets.predictions import Predictions
 from workers.evaluation.types import Answers
 from workers.runtime.labels import label_columns
 
-_AT_ONCE: Final = 2048
+_AT_ONCE: Final = 1000  # what one heartbeat stores
+_AT_A_LOOK: Final = 32
 
 
 class ReleasedSource:
     """The authors' answers to the examples of a slice."""
 
     def __init__(
-        self, spec: ReleasedPredictions, released: Predictions, item_ids: Sequence[str], label_names: Sequence[str]
+        self,
+        spec: ReleasedPredictions,
+        released: Predictions,
+        item_ids: Sequence[str],
+        label_names: Sequence[str],
+        order: NDArray[np.int64] | None = None,
     ) -> None:
-        """Join and check at once. Raises DriverError.
+        """Join and check at once; answer in `order`, a permutation of the slice, where given. Raises DriverError.
 
         `predictions_incomplete` (an id of the slice is absent, or answered twice), `predictions_inconsistent` (the
         logits say another class), `predictions_labels_mismatch`, `label_names_unknown`.
@@ -33,17 +39,20 @@ class ReleasedSource:
         self._logits = None if released.logits is None else released.logits[rows][:, columns]
         if self._logits is not None:
             _require_consistent(self._predicted, self._logits)
+        # In small steps where the run may stop after any of them.
+        self._step = _AT_ONCE if order is None else _AT_A_LOOK
+        self._order = np.arange(len(item_ids), dtype=np.int64) if order is None else order
         self._spec = spec
         self._released = released
         self._answered = 0
 
     def answers(self, wanted: NDArray[np.bool_]) -> Iterator[Answers]:
-        """The wanted answers in the order of the slice."""
-        positions = np.flatnonzero(wanted)
-        for start in range(0, len(positions), _AT_ONCE):
-            part = positions[start : start + _AT_ONCE]
+        """The wanted answers, in the order of the slice or in the one that was given."""
+        for start in range(0, len(self._order), self._step):
+            planned = self._order[start : start + self._step]
+            part = planned[wanted[planned]]
             self._answered += len(part)
-            yield Answers(part, self._predicted[part], None if self._logits is None else self._logits[part])
+            yield Answers(part, self._predicted[part], None if self._logits is None else self._logits[part], planned)
 
     def model_facts(self) -> dict[str, Any]:
         """The file that was re-scored."""

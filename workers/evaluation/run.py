@@ -18,6 +18,7 @@ from workers.datasets.predictions import load_predictions
 from workers.datasets.split import Split
 from workers.evaluation.released_source import ReleasedSource
 from workers.evaluation.stages import Stages
+from workers.evaluation.stopping import EarlyStop, random_order
 from workers.evaluation.types import OnStage, PredictionBatch, PredictionSource, RunFacts
 
 _PACKAGES: Final = ("torch", "transformers", "tokenizers", "safetensors", "peft", "numpy", "pyarrow")
@@ -27,9 +28,16 @@ class Run:
     """One driver, opened. `batches` may be closed after any batch; what it yielded by then stands."""
 
     def __init__(
-        self, spec: DriverSpec, split: Split, rows: NDArray[np.int64], source: PredictionSource, stages: Stages
+        self,
+        spec: DriverSpec,
+        split: Split,
+        rows: NDArray[np.int64],
+        source: PredictionSource,
+        stages: Stages,
+        stop: EarlyStop | None = None,
     ) -> None:
         self._spec = spec
+        self._stop = stop
         self._split = split
         self._source = source
         self._stages = stages
@@ -56,22 +64,33 @@ class Run:
         """The group (MNLI's genre, say) of each row; None where the data set has no groups."""
         return None if self._split.groups is None else [self._split.groups[row] for row in rows]
 
-    def batches(self, skip_rows: AbstractSet[int] = frozenset()) -> Iterator[PredictionBatch]:
+    def batches(
+        self, skip_rows: AbstractSet[int] = frozenset(), right_rows: AbstractSet[int] = frozenset()
+    ) -> Iterator[PredictionBatch]:
         """Predict the slice but for `skip_rows`, which are stored already; each remaining row comes exactly once.
 
-        The predictions do not depend on what is skipped. Raises DriverError.
+        The predictions do not depend on what is skipped. A run that may stop early counts the skipped rows too, of
+        which `right_rows` were right, and ends where an uninterrupted one would. Raises DriverError.
         """
-        skipped = np.fromiter(skip_rows, dtype=np.int64, count=len(skip_rows))
-        answers = self._source.answers(~np.isin(self.rows, skipped))
+        skipped = np.isin(self.rows, _array(skip_rows))
+        right = np.isin(self.rows, _array(right_rows))
+        answers = self._source.answers(~skipped)
         while True:
             with self._stages.timed("inference"):
                 answer = next(answers, None)
             if answer is None:
                 return
-            self._predicted += len(answer.positions)
+            self._predicted += len(answer)
             rows = self.rows[answer.positions]
-            item_ids = [self._split.ids[row] for row in rows]
-            yield PredictionBatch(rows, item_ids, self._split.labels[rows], answer.predicted, answer.logits)
+            gold = self._split.labels[rows]
+            if len(answer):
+                item_ids = [self._split.ids[row] for row in rows]
+                yield PredictionBatch(rows, item_ids, gold, answer.predicted, answer.logits)
+            if self._stop is not None:
+                known = answer.planned[skipped[answer.planned]]
+                correct = int((gold == answer.predicted).sum()) + int(right[known].sum())
+                if self._stop.decided(correct=correct, n=len(answer.planned)):
+                    return
 
     def facts(self) -> dict[str, Any]:
         """The facts of the run as plain JSON values (RunFacts); complete once `batches` is exhausted."""
@@ -86,6 +105,7 @@ class Run:
             environment=environment_facts(),
             seconds=seconds,
             examples_per_second=round(self._predicted / inference, 2) if inference else None,
+            stopping=self._stop.facts() if self._stop else None,
         ).as_dict()
 
     def _data_facts(self) -> dict[str, Any]:
@@ -126,8 +146,10 @@ def open_run(
         split = load_split(spec.data, root=catalogue, cache=cache)
         rows = _draw(spec, split)
     with stages.timed("loading_model"):
-        source = _source(spec, split, rows, catalogue=catalogue, cache=cache, device=device)
-    return Run(spec, split, rows, source, stages)
+        order = random_order(len(rows), spec.inference.seed) if spec.decision.early_stopping else None
+        source = _source(spec, split, rows, order, catalogue=catalogue, cache=cache, device=device)
+    stop = None if order is None else EarlyStop(spec, order, len(split))
+    return Run(spec, split, rows, source, stages, stop)
 
 
 def environment_facts() -> dict[str, Any]:
@@ -145,14 +167,25 @@ def _draw(spec: DriverSpec, split: Split) -> NDArray[np.int64]:
 
 
 def _source(
-    spec: DriverSpec, split: Split, rows: NDArray[np.int64], *, catalogue: Path, cache: Path, device: str
+    spec: DriverSpec,
+    split: Split,
+    rows: NDArray[np.int64],
+    order: NDArray[np.int64] | None,
+    *,
+    catalogue: Path,
+    cache: Path,
+    device: str,
 ) -> PredictionSource:
     if isinstance(spec.model, ReleasedPredictions):
         released = load_predictions(spec.model, root=catalogue, cache=cache)
-        return ReleasedSource(spec.model, released, [split.ids[row] for row in rows], split.label_names)
+        return ReleasedSource(spec.model, released, [split.ids[row] for row in rows], split.label_names, order)
     from workers.evaluation.model_source import ModelSource  # noqa: PLC0415 - torch and transformers: seconds to import
 
-    return ModelSource(spec.model, spec.inference, split, rows, root=catalogue, cache=cache, device=device)
+    return ModelSource(spec.model, spec.inference, split, rows, root=catalogue, cache=cache, device=device, order=order)
+
+
+def _array(rows: AbstractSet[int]) -> NDArray[np.int64]:
+    return np.fromiter(rows, dtype=np.int64, count=len(rows))
 
 
 def _version(package: str) -> str | None:

@@ -31,18 +31,28 @@ class PredictionBatch:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a source says about some positions of the slice (int64 [n]): classes, int16 [n], and maybe logits [n, C]."""
+    """What a source says about some positions of the slice (int64 [n]): classes, int16 [n], and maybe logits [n, C].
+
+    `planned` are all positions of the batch, also those that were not wanted.
+    """
 
     positions: NDArray[np.int64]
     predicted: NDArray[np.int16]
     logits: NDArray[np.float32] | None
+    planned: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.positions)
 
 
 class PredictionSource(Protocol):
     """Where the answers come from: a model, or predictions that the authors released."""
 
     def answers(self, wanted: NDArray[np.bool_]) -> Iterator[Answers]:
-        """The answers for the wanted positions of the slice (bool [n]), each exactly once."""
+        """The answers for the wanted positions of the slice (bool [n]), each exactly once.
+
+        Every planned batch comes, in the order of the plan; one of which nothing is wanted is empty, and costs nothing.
+        """
         ...
 
     def model_facts(self) -> dict[str, Any]:
@@ -66,6 +76,8 @@ class RunFacts:
     environment: Mapping[str, Any]
     seconds: Mapping[str, float]
     examples_per_second: float | None
+    stopping: Mapping[str, Any] | None = None
+    """How the run may have stopped early; None where it measures its whole slice."""
 
     def as_dict(self) -> dict[str, Any]:
         """The facts as plain JSON values."""

@@ -4,6 +4,8 @@ Running through the slice by length would let the running estimate drift, becaus
 ones. So the examples are shuffled (with the run's seed) and cut into windows; inside a window they are sorted by length
 and cut into batches, and the batches are shuffled again. After each window the examples seen so far are a random sample
 of the slice.
+
+A run that may stop early is not sorted at all: its batches are pieces of one random permutation.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,6 +44,26 @@ def plan_batches(lengths: Sequence[int], *, budget: int, seed: int) -> list[NDAr
         batches = list(_batches(window, sizes, budget))
         plan += [batches[place] for place in generator.permutation(len(batches))]
     return plan
+
+
+def plan_in_order(
+    lengths: Sequence[int], order: NDArray[np.int64], *, budget: int, padded: bool
+) -> list[NDArray[np.int64]]:
+    """Batches that are consecutive pieces of `order`, a permutation: after each, what was seen is a prefix of it.
+
+    For runs that may stop early. A batch holds at most `budget` tokens (as `padded` to its longest example, or as they
+    are), or a single example.
+    """
+    plan: list[NDArray[np.int64]] = []
+    start = tokens = longest = 0
+    for place, position in enumerate(order.tolist()):
+        length = max(1, lengths[position])
+        tokens, longest = tokens + length, max(longest, length)
+        held = longest * (place - start + 1) if padded else tokens
+        if held > budget and place > start:
+            plan.append(order[start:place])
+            start, tokens, longest = place, length, length
+    return [*plan, order[start:]] if start < len(order) else plan
 
 
 def padding_share(lengths: Sequence[int], batches: Sequence[NDArray[np.int64]]) -> float:

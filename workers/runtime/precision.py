@@ -1,12 +1,15 @@
 """Lower dtypes with float32's answers: examples whose margin is small are run again in float32.
 
-The bound is calibrated in each run, on examples of that run that are predicted in both dtypes: twice the largest change
-of a logit (a margin is a difference of two logits, so it changes by at most that), and never below 0.05.
+Before anything is predicted, 512 examples spread over the slice calibrate the bound: twice the largest change of a
+margin between the lower dtype and float32, and never below 0.05. Then 512 others audit it. Where one of them changed by
+more than the bound, or its answer flipped outside it, or a value was not finite, the bound cannot be trusted, and the
+whole run is computed in float32. Both samples follow from the slice and its batches alone, so a resumed run comes to
+the same end.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,31 +18,123 @@ from workers.runtime.backend import TokenizedExample
 from workers.runtime.predictor import Logits, Predictor
 
 CALIBRATION_EXAMPLES: Final = 512
+AUDIT_EXAMPLES: Final = 512
 LEAST_BOUND: Final = 0.05
+
+Fallback = Literal["non_finite", "audit_change", "audit_flip", "not_audited"]
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How far the lower dtype strayed, and the margin below which it is not trusted."""
+    """How far the lower dtype strayed, and the margin up to which it is not trusted."""
 
     examples: int
     largest_change: float
+    """Of a difference of two logits of one example: no margin changed by more."""
     bound: float
 
 
-def calibrate(
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What the lower dtype did to examples that had no part in the calibration."""
+
+    examples: int
+    largest_change: float
+    """As in the calibration."""
+    flips: int
+    """Answers that are not float32's, before any example is run again."""
+    flips_outside: int
+    """Those of them that the bound would have let pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Whether the lower dtype may be used, and why not: `fallback` says what sends the whole run to float32."""
+
+    calibration: Calibration | None
+    audit: Audit | None
+    fallback: Fallback | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    quick: Logits
+    exact: Logits
+
+    def changes(self) -> NDArray[np.float32]:
+        """The largest change of a difference of two logits, example by example: float32 [n]."""
+        moved = self.quick - self.exact
+        spread: NDArray[np.float32] = moved.max(axis=1) - moved.min(axis=1)
+        return spread
+
+    def flips(self) -> NDArray[np.bool_]:
+        """Where the answers differ: bool [n]."""
+        flipped: NDArray[np.bool_] = self.quick.argmax(axis=1) != self.exact.argmax(axis=1)
+        return flipped
+
+
+def try_dtype(
     predictor: Predictor, examples: Sequence[TokenizedExample], batches: Sequence[NDArray[np.int64]]
-) -> Calibration:
-    """Run batches spread over the whole slice, up to 512 examples, in both dtypes."""
-    largest, seen = 0.0, 0
+) -> Trial:
+    """Calibrate on every other example of batches spread over the whole slice, and audit on those between them."""
+    calibrating, auditing = _samples(batches)
+    first = _both(predictor, examples, calibrating)
+    if first is None:
+        return Trial(None, None, "non_finite")
+    largest = float(first.changes().max())
+    calibration = Calibration(len(first.quick), largest, max(2 * largest, LEAST_BOUND))
+    if not auditing:
+        return Trial(calibration, None, "not_audited")
+    others = _both(predictor, examples, auditing)
+    if others is None:
+        return Trial(calibration, None, "non_finite")
+    audit = _audited(others, calibration.bound)
+    return Trial(calibration, audit, _refusal(audit, calibration.bound))
+
+
+def _samples(batches: Sequence[NDArray[np.int64]]) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
     total = sum(len(positions) for positions in batches)
-    for positions in batches[:: max(1, total // CALIBRATION_EXAMPLES)]:
-        batch = [examples[position] for position in positions[: CALIBRATION_EXAMPLES - seen]]
-        if not batch:
-            break
-        change = np.abs(predictor.quick_logits(batch) - predictor.exact_logits(batch))
-        largest, seen = max(largest, float(change.max())), seen + len(batch)
-    return Calibration(seen, largest, max(2 * largest, LEAST_BOUND))
+    chosen = batches[:: max(1, total // (CALIBRATION_EXAMPLES + AUDIT_EXAMPLES))]
+    return (
+        _first_of([batch[0::2] for batch in chosen], CALIBRATION_EXAMPLES),
+        _first_of([batch[1::2] for batch in chosen], AUDIT_EXAMPLES),
+    )
+
+
+def _first_of(parts: Sequence[NDArray[np.int64]], count: int) -> list[NDArray[np.int64]]:
+    taken, left = [], count
+    for part in parts:
+        if left and len(part):
+            taken.append(part[:left])
+            left -= len(taken[-1])
+    return taken
+
+
+def _both(
+    predictor: Predictor, examples: Sequence[TokenizedExample], parts: Sequence[NDArray[np.int64]]
+) -> _Pair | None:
+    """The logits in both dtypes; None where the lower one gave a value that is not finite."""
+    quick, exact = [], []
+    for positions in parts:
+        batch = [examples[position] for position in positions]
+        found = predictor.lower_logits(batch)
+        if found is None:
+            return None
+        quick.append(found)
+        exact.append(predictor.exact_logits(batch))
+    return _Pair(np.concatenate(quick), np.concatenate(exact))
+
+
+def _audited(pair: _Pair, bound: float) -> Audit:
+    flips = pair.flips()
+    outside = flips & (top_two_margin(pair.quick) > bound)
+    return Audit(len(flips), float(pair.changes().max()), int(flips.sum()), int(outside.sum()))
+
+
+def _refusal(audit: Audit, bound: float) -> Fallback | None:
+    if audit.flips_outside:
+        return "audit_flip"
+    return "audit_change" if audit.largest_change > bound else None
 
 
 def top_two_margin(logits: Logits) -> NDArray[np.float32]:
@@ -51,14 +146,15 @@ def top_two_margin(logits: Logits) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
-    """Replaces the logits of every example with a margin below the bound by float32's."""
+    """Replaces the logits of every example with a margin up to the bound by float32's."""
 
     predictor: Predictor
-    calibration: Calibration
+    bound: float
 
-    def __call__(self, batch: Sequence[TokenizedExample], logits: Logits) -> Logits:
-        """The logits [B, C] with the doubtful rows made exact."""
-        doubtful = np.flatnonzero(top_two_margin(logits) < self.calibration.bound).tolist()
+    def __call__(self, batch: Sequence[TokenizedExample]) -> Logits:
+        """The logits [B, C] of the lower dtype with the doubtful rows made exact."""
+        logits = self.predictor.quick_logits(batch)
+        doubtful = np.flatnonzero(top_two_margin(logits) <= self.bound).tolist()
         if not doubtful:
             return logits
         settled = logits.copy()

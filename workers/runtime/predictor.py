@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from app.protocol.errors import DriverError
 from workers.runtime.backend import Backend, TokenizedExample
 from workers.runtime.classifier import Classifier
+from workers.runtime.memory import is_out_of_memory
 
 Logits = NDArray[np.float32]
-Recheck = Callable[[Sequence[TokenizedExample], Logits], Logits]
+Answer = Callable[[Sequence[TokenizedExample]], Logits]
 
 
 @dataclass(slots=True)
@@ -45,31 +46,35 @@ class Predictor:
             )
         return logits[:, self.classifier.columns]
 
+    def lower_logits(self, batch: Sequence[TokenizedExample]) -> Logits | None:
+        """Logits [B, C] in the run's dtype, as they come; None where a value is not finite."""
+        logits = self._fitted(self.classifier.backend, batch)
+        return logits[:, self.classifier.columns] if np.isfinite(logits).all() else None
+
     def quick_logits(self, batch: Sequence[TokenizedExample]) -> Logits:
         """Logits [B, C] in the run's dtype; in float32 where that gave a value that is not finite."""
         if self.classifier.backend is self.classifier.exact:
             return self.exact_logits(batch)
-        logits = self._fitted(self.classifier.backend, batch)
-        if not np.isfinite(logits).all():
+        logits = self.lower_logits(batch)
+        if logits is None:
             self.counts.non_finite += 1
             return self.exact_logits(batch)
-        return logits[:, self.classifier.columns]
+        return logits
 
     def run(
-        self, examples: Sequence[TokenizedExample], batches: Sequence[NDArray[np.int64]], recheck: Recheck | None
+        self, examples: Sequence[TokenizedExample], batches: Sequence[NDArray[np.int64]], answer: Answer
     ) -> Iterator[tuple[NDArray[np.int64], Logits]]:
-        """Each batch's positions in `examples` and its logits, after `recheck` (of a lower dtype) has had its say."""
+        """Each batch's positions in `examples` and its logits, by `answer`: `exact_logits`, or a re-check."""
         for positions in batches:
-            batch = [examples[position] for position in positions]
-            logits = self.quick_logits(batch)
+            logits = answer([examples[position] for position in positions])
             self.counts.batches += 1
-            yield positions, recheck(batch, logits) if recheck else logits
+            yield positions, logits
 
     def _fitted(self, backend: Backend, batch: Sequence[TokenizedExample]) -> Logits:
         try:
             return backend.logits(batch)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if len(batch) == 1:
                 raise DriverError(
@@ -83,10 +88,3 @@ class Predictor:
             torch.cuda.empty_cache()
         half = len(batch) // 2
         return np.concatenate([self._fitted(backend, batch[:half]), self._fitted(backend, batch[half:])])
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    # torch's CPU allocator has no class of its own for it.
-    return "DefaultCPUAllocator" in str(error) or "not enough memory" in str(error)

@@ -25,6 +25,11 @@ STALLED: Final = 75
 """Exit status of a worker that ended itself because its run stood still: EX_TEMPFAIL."""
 
 
+_PORTION: Final = 1000
+"""Predictions of one heartbeat: at least one batch, and no other once there are so many. A run of ten thousand that
+stored them in one transaction had stored nothing when its worker died in it, attempt after attempt."""
+
+
 class StoppingError(Exception):
     """This worker was asked to stop."""
 
@@ -84,14 +89,18 @@ class Heart:
 
     def flush(self) -> None:
         """Store everything handed over so far, also where the database is away for a while."""
-        insist(self._context, self.beat)
-        self.check()
+        left = True
+        while left:
+            insist(self._context, self.beat)
+            self.check()
+            with self._lock:
+                left = bool(self._pending)
 
     def beat(self) -> None:
-        """One heartbeat, with the predictions that wait."""
+        """One heartbeat, with a portion of the predictions that wait."""
         with self._writing:
             with self._lock:
-                batches, stage, total = list(self._pending), self._stage, self._pace.total
+                batches, stage, total = _portion(self._pending), self._stage, self._pace.total
             done = self._done + sum(len(batch) for batch in batches)
             correct = self._correct + sum(int((batch.gold == batch.predicted).sum()) for batch in batches)
             beat = Beat(stage=stage, done=done, total=total, correct=correct)
@@ -120,6 +129,17 @@ class Heart:
             except SQLAlchemyError as error:
                 # The database may be away for a while. What was predicted waits; the lease decides whether it counts.
                 _log.warning("heartbeat_failed", error=type(error).__name__)
+
+
+def _portion(pending: Sequence[PredictionBatch]) -> list[PredictionBatch]:
+    taken: list[PredictionBatch] = []
+    number = 0
+    for batch in pending:
+        if number >= _PORTION:
+            break
+        taken.append(batch)
+        number += len(batch)
+    return taken
 
 
 def _rows(batches: Sequence[PredictionBatch]) -> list[dict[str, Any]]:

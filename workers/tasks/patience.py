@@ -27,12 +27,16 @@ def insist(context: WorkerContext, call: Callable[[], _Result]) -> _Result:
         try:
             return call()
         except DBAPIError as error:
-            away = isinstance(error, OperationalError) or error.connection_invalidated
-            if not away or monotonic() > until or context.seconds_to_stop() <= 0:
+            if not is_away(error) or monotonic() > until or context.seconds_to_stop() <= 0:
                 raise
             _log.warning("database_away", error=type(error.orig).__name__)
         # Not the event's `wait`: the handler of the stop signal runs in this thread and sets the event.
         time.sleep(_PAUSE_S)
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the database is away, or has ended our connection (as it does where a transaction stands still)."""
+    return isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
 
 
 def settle(context: WorkerContext, work: Callable[[Session], _Result]) -> _Result:

@@ -3,7 +3,7 @@
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
@@ -17,7 +17,7 @@ from app.verdicts.conclude import conclude_run
 from workers.context import WorkerContext
 from workers.evaluation.run import open_run
 from workers.tasks.heart import Heart, StoppingError
-from workers.tasks.patience import settle
+from workers.tasks.patience import is_away, settle
 
 _log = structlog.get_logger(__name__)
 
@@ -53,7 +53,9 @@ def reproduce_next(context: WorkerContext) -> bool:
             _to_its_end(context, lease)
         except LeaseLostError:
             _log.warning("lease_lost")
-        except OperationalError as error:
+        except DBAPIError as error:
+            if not is_away(error):
+                raise
             # The lease runs out by itself, and another attempt goes on from what is stored.
             _log.error("run_left", error=type(error.orig).__name__)  # a line, not a page, each time
     return True
@@ -76,17 +78,14 @@ def _to_its_end(context: WorkerContext, lease: Lease) -> None:
     except MemoryError:
         _log.exception("run_broke")
         _fail(context, lease, _NO_MEMORY)
-    except OperationalError:
+    except Exception as error:  # noqa: BLE001  # a run must never be left in the air, whatever broke
         _log.exception("run_broke")
-        _fail(context, lease, _NOT_STORED)
-    except Exception:  # noqa: BLE001  # a run must never be left in the air, whatever broke
-        _log.exception("run_broke")
-        _fail(context, lease, _BROKEN)
+        _fail(context, lease, _NOT_STORED if is_away(error) else _BROKEN)
 
 
 def _measure(context: WorkerContext, lease: Lease) -> None:
-    stored, correct = settle(context, lambda session: stored_rows(session, lease))
-    with Heart(context, lease, stored=len(stored), correct=correct) as heart:
+    stored, right = settle(context, lambda session: stored_rows(session, lease))
+    with Heart(context, lease, stored=len(stored), correct=len(right)) as heart:
         settings = context.settings
         run = open_run(
             lease.spec,
@@ -96,7 +95,7 @@ def _measure(context: WorkerContext, lease: Lease) -> None:
             on_stage=heart.stage,
         )
         heart.expect(run.total)
-        for batch in run.batches(stored):
+        for batch in run.batches(stored, right):
             heart.add(batch)
         heart.flush()
     facts = run.facts()

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.runtime.batching import default_budget, padding_share, plan_batches
+from workers.runtime.batching import default_budget, padding_share, plan_batches, plan_in_order
 
 pytestmark = pytest.mark.worker
 
@@ -47,3 +47,16 @@ def test_large_models_get_small_batches_on_a_cpu() -> None:
     assert budgets == {"minilm": 2048, "xsmall": 1024, "base": 512, "large": 512}
     assert default_budget("cpu", 0) == 4096
     assert default_budget("cuda", 304_000_000) == 16_384
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=400), st.integers(64, 2048), st.booleans())
+def test_batches_in_order_are_pieces_of_the_order(lengths: list[int], budget: int, padded: bool) -> None:  # noqa: FBT001
+    order = np.random.default_rng(len(lengths)).permutation(len(lengths))
+    batches = plan_in_order(lengths, order, budget=budget, padded=padded)
+    np.testing.assert_array_equal(np.concatenate(batches), order)
+    for batch, following in zip(batches, [*batches[1:], None], strict=True):
+        sizes = [lengths[position] for position in batch]
+        assert len(batch) == 1 or (len(sizes) * max(sizes) if padded else sum(sizes)) <= budget
+        if following is not None:  # none is cut short
+            more = [*sizes, lengths[following[0]]]
+            assert (len(more) * max(more) if padded else sum(more)) > budget

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,11 +7,20 @@ import torch
 
 from app.protocol.driver import ClassifierModel, DType, FolderSource
 from tests.workers.runtime.fakes import FakeBackend, classifier, example, true_logits
+from tests.workers.runtime_packed.tiny_models import CPU, one_at_a_time, random_examples, tiny
 from tests.workers.split_files import NLI
 from tests.workers.tiny_checkpoints import WORDS
 from workers.runtime.batching import plan_batches
 from workers.runtime.classifier import check_model, load_classifier
-from workers.runtime.precision import CALIBRATION_EXAMPLES, LEAST_BOUND, Recheck, calibrate, top_two_margin
+from workers.runtime.packed import packed_backend
+from workers.runtime.precision import (
+    AUDIT_EXAMPLES,
+    CALIBRATION_EXAMPLES,
+    LEAST_BOUND,
+    Recheck,
+    top_two_margin,
+    try_dtype,
+)
 from workers.runtime.predictor import Predictor
 
 pytestmark = pytest.mark.worker
@@ -20,27 +30,114 @@ _PLAN = plan_batches([4] * len(_EXAMPLES), budget=128, seed=0)
 _EXACT = np.array([true_logits(number % 90) for number in range(2_000)], dtype=np.float32)
 
 
-def test_the_bound_is_twice_the_largest_change_seen() -> None:
+def test_the_bound_is_twice_the_largest_change_seen_and_others_audit_it() -> None:
     exact = FakeBackend()
-    calibration = calibrate(Predictor(classifier(exact, FakeBackend(error=0.1))), _EXAMPLES, _PLAN)
-    assert calibration.examples == sum(exact.sizes) <= CALIBRATION_EXAMPLES
-    assert calibration.examples > CALIBRATION_EXAMPLES // 2
-    assert calibration.largest_change == pytest.approx(0.1, abs=1e-6)
-    assert calibration.bound == pytest.approx(0.2, abs=1e-6)
+    trial = try_dtype(Predictor(classifier(exact, FakeBackend(error=0.1))), _EXAMPLES, _PLAN)
+    assert trial.calibration is not None
+    assert trial.audit is not None
+    assert trial.fallback is None
+    assert (trial.calibration.examples, trial.audit.examples) == (CALIBRATION_EXAMPLES, AUDIT_EXAMPLES)
+    assert sum(exact.sizes) == CALIBRATION_EXAMPLES + AUDIT_EXAMPLES
+    assert trial.calibration.largest_change == pytest.approx(0.1, abs=1e-6)
+    assert trial.calibration.bound == pytest.approx(0.2, abs=1e-6)
+    assert trial.audit.largest_change == pytest.approx(0.1, abs=1e-6)
+    # Numbers 1 to 10 whose first logit falls by 0.1: the answer flips, at a margin that the bound covers.
+    assert trial.audit.flips > 0
+    assert trial.audit.flips_outside == 0
 
 
 def test_the_bound_has_a_floor() -> None:
-    calibration = calibrate(Predictor(classifier(FakeBackend(), FakeBackend(error=0.001))), _EXAMPLES, _PLAN)
-    assert calibration.bound == LEAST_BOUND
+    trial = try_dtype(Predictor(classifier(FakeBackend(), FakeBackend(error=0.001))), _EXAMPLES, _PLAN)
+    assert trial.calibration is not None
+    assert trial.calibration.bound == LEAST_BOUND
+
+
+class _Spy(FakeBackend):
+    """Strays only where told to, and remembers what it was asked."""
+
+    def __init__(self, stray: dict[int, list[float]]) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+        self._stray = stray
+
+    def logits(self, batch: Any) -> Any:  # noqa: ANN401 - as FakeBackend
+        found = super().logits(batch)
+        self.asked += [int(one.input_ids[1]) for one in batch]
+        for row, one in enumerate(batch):
+            found[row] += np.array(self._stray.get(int(one.input_ids[1]), [0.0] * 3), dtype=np.float32)
+        return found
+
+
+def _numbered(count: int) -> list[Any]:
+    """Every example known by its second token; all of them clear answers."""
+    examples = [example(80) for _ in range(count)]
+    for number, one in enumerate(examples):
+        one.input_ids[1] = number
+    return examples
+
+
+def _tried(count: int, stray: dict[int, list[float]]) -> tuple[Any, list[int], list[int]]:
+    examples, quick = _numbered(count), _Spy(stray)
+    predictor = Predictor(classifier(FakeBackend(), quick))
+    trial = try_dtype(predictor, examples, plan_batches([4] * count, budget=128, seed=0))
+    first = 0 if trial.calibration is None else trial.calibration.examples
+    return trial, quick.asked[:first], quick.asked[first:]
+
+
+def test_calibration_and_audit_are_different_examples_from_all_over_the_slice() -> None:
+    trial, calibrated, audited = _tried(5_000, {})
+    assert not set(calibrated) & set(audited)
+    assert trial.audit.examples == len(audited) == AUDIT_EXAMPLES
+    assert max(audited) > 4_500
+    assert min(audited) < 500
+
+
+@pytest.mark.parametrize(
+    ("stray", "fallback", "flips_outside"),
+    [
+        ([0.06, 0.0, 0.0], "audit_change", 0),  # beyond the bound of 0.05, and no answer moved
+        ([-2.0, 0.0, 0.0], "audit_flip", 1),
+        ([0.04, 0.0, 0.0], None, 0),
+        ([float("inf"), 0.0, 0.0], "non_finite", None),
+    ],
+)
+def test_an_audit_that_contradicts_the_bound_sends_the_run_to_float32(
+    stray: list[float], fallback: str | None, flips_outside: int | None
+) -> None:
+    _, _, audited = _tried(3_000, {})
+    trial, _, _ = _tried(3_000, {audited[17]: stray})
+    assert trial.fallback == fallback
+    if flips_outside is not None:
+        assert trial.audit.flips_outside == flips_outside
+
+
+def test_a_value_that_is_not_finite_is_no_calibration() -> None:
+    _, calibrated, _ = _tried(3_000, {})
+    trial, _, _ = _tried(3_000, {calibrated[3]: [float("nan"), 0.0, 0.0]})
+    assert (trial.calibration, trial.audit, trial.fallback) == (None, None, "non_finite")
+
+
+@pytest.mark.parametrize("count", [2, 3, 40, 700])
+def test_a_small_slice_is_tried_in_halves(count: int) -> None:
+    trial, calibrated, audited = _tried(count, {})
+    assert len(calibrated) + len(audited) == count
+    assert abs(len(calibrated) - len(audited)) <= 1 + count // 32
+    assert trial.fallback is None
+
+
+def test_without_others_to_audit_nothing_is_trusted() -> None:
+    assert _tried(1, {})[0].fallback == "not_audited"
 
 
 def test_doubtful_examples_are_made_exact_and_no_answer_differs() -> None:
     predictor = Predictor(classifier(FakeBackend(), FakeBackend(error=0.1)))
-    recheck = Recheck(predictor, calibrate(predictor, _EXAMPLES, _PLAN))
+    trial = try_dtype(predictor, _EXAMPLES, _PLAN)
+    assert trial.calibration is not None
+    recheck = Recheck(predictor, trial.calibration.bound)
     for positions, logits in predictor.run(_EXAMPLES, _PLAN, recheck):
         np.testing.assert_array_equal(logits.argmax(axis=1), _EXACT[positions].argmax(axis=1))
     margins = top_two_margin(FakeBackend(error=0.1, limit=len(_EXAMPLES)).logits(_EXAMPLES))
-    assert predictor.counts.rechecked == np.count_nonzero(margins < recheck.calibration.bound)
+    assert predictor.counts.rechecked == np.count_nonzero(margins <= recheck.bound)
     assert 0 < predictor.counts.rechecked < 1_000
 
 
@@ -57,12 +154,41 @@ def test_bfloat16_with_recheck_has_float32s_answers(deberta: Path) -> None:
     examples = loaded.tokenizer.encode(texts, pairs).examples
     plan = plan_batches([len(one) for one in examples], budget=512, seed=0)
     predictor = Predictor(loaded)
-    recheck = Recheck(predictor, calibrate(predictor, examples, plan))
-    assert 0 < recheck.calibration.largest_change < 1
+    trial = try_dtype(predictor, examples, plan)
+    assert trial.calibration is not None
+    assert 0 < trial.calibration.largest_change < 1
+    assert trial.fallback is None
     changed = 0
-    for positions, logits in predictor.run(examples, plan, recheck):
+    for positions, logits in predictor.run(examples, plan, Recheck(predictor, trial.calibration.bound)):
         exact = predictor.exact_logits([examples[position] for position in positions])
         np.testing.assert_array_equal(logits.argmax(axis=1), exact.argmax(axis=1))
         changed += int(np.count_nonzero((logits != exact).any(axis=1)))
     assert changed > 0
     assert predictor.counts.rechecked > 0
+
+
+def test_a_deberta_that_overflows_float16_is_caught() -> None:
+    """A real one: hidden states beyond 65,504, as the feed-forward of some published checkpoints has them."""
+    model: Any = tiny("deberta")
+    with torch.no_grad():
+        model.deberta.encoder.layer[1].intermediate.dense.weight.mul_(3e3)
+        model.deberta.encoder.layer[1].output.dense.weight.mul_(1e2)
+    examples = random_examples((3, 9, 9, 17, 30, 5), model)
+    expected = one_at_a_time(model, examples)
+    assert np.isfinite(expected).all()
+    quick = packed_backend(_copy(model), device=CPU, dtype=torch.float16)
+    exact = packed_backend(model, device=CPU, dtype=torch.float32)
+    assert quick is not None
+    assert exact is not None
+    assert not np.isfinite(quick.logits(examples)).all()
+    predictor = Predictor(classifier(exact, quick))
+    assert predictor.lower_logits(examples) is None
+    assert try_dtype(predictor, examples, [np.arange(6)]).fallback == "non_finite"
+    np.testing.assert_allclose(predictor.quick_logits(examples), expected, rtol=0, atol=1e-4)
+    assert predictor.counts.non_finite == 1
+
+
+def _copy(model: Any) -> Any:  # noqa: ANN401 - as tiny
+    twin: Any = tiny("deberta")
+    twin.load_state_dict(model.state_dict())
+    return twin

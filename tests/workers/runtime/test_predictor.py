@@ -61,6 +61,7 @@ def test_non_finite_values_in_float32_end_the_run() -> None:
 
 def test_batches_come_with_their_positions() -> None:
     plan = [np.array([4, 2]), np.array([9])]
-    found = list(Predictor(classifier(FakeBackend())).run(_BATCH, plan, None))
+    predictor = Predictor(classifier(FakeBackend()))
+    found = list(predictor.run(_BATCH, plan, predictor.exact_logits))
     assert [positions.tolist() for positions, _ in found] == [[4, 2], [9]]
     np.testing.assert_array_equal(found[0][1], _EXPECTED[[4, 2]])

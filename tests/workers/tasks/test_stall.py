@@ -46,7 +46,7 @@ def test_a_worker_whose_run_stands_still_ends_itself(database: Database, databas
         "VERDICTS_QUEUE__HEARTBEAT_S": "0.1",
     }
     done = subprocess.run(
-        [sys.executable, "-c", _HANGS], env={**os.environ, **settings}, capture_output=True, timeout=120, check=False
+        [sys.executable, "-c", _HANGS], env={**os.environ, **settings}, capture_output=True, timeout=600, check=False
     )
     assert done.returncode == 75, done.stderr
     assert b'"event": "run_stalled"' in done.stderr

@@ -1,0 +1,138 @@
+"""The commands against a service elsewhere: the same words, the same JSON, the same exit codes."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from app.access.scopes import Scope
+from app.cli import main
+from app.client import Client
+from tests.client.conftest import World, world
+from tests.client.scripted import PATIENCE_S
+from tests.factories.keys import make_key
+
+__all__ = ["world"]
+PAPER = "2101.00001"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command said, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`verdicts ARGUMENTS` with the service named in the environment, in this process."""
+    for name in ("VERDICTS_DATABASE_URL", "VERDICTS_REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("VERDICTS_SERVER", world.url)
+    monkeypatch.setenv("VERDICTS_KEY", world.key)
+
+    def command(*arguments: str, **environment: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["verdicts", *arguments])
+        with pytest.MonkeyPatch.context() as changed:
+            for name, value in environment.items():
+                changed.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                main()
+        said = capsys.readouterr()
+        return Done(int(ended.value.code or 0), said.out, said.err)
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "shown"),
+    [
+        (("papers", "title"), "/v1/papers?q=title&limit=50", PAPER),
+        (("show", PAPER), f"/v1/papers/{PAPER}", "A title"),
+        (("claims", PAPER), f"/v1/papers/{PAPER}/claims?limit=50", "75.0 %"),
+        (("drivers",), "/v1/drivers?limit=200", "tiny"),
+    ],
+)
+def test_what_is_read_is_what_the_service_says(
+    run: Run, world: World, arguments: tuple[str, ...], path: str, shown: str
+) -> None:
+    done = run(*arguments, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == httpx.get(world.url + path).text + "\n"
+    assert shown in run(*arguments).out
+    assert run(*arguments, "--server", world.url, VERDICTS_SERVER="http://127.0.0.1:9").code == 0
+
+
+def test_the_audit_log_takes_a_key_that_may(run: Run, world: World) -> None:
+    assert json.loads(run("audit", "--limit", "1", "--json").out)["items"]
+    refused = run("audit", VERDICTS_KEY=make_key(world.database, Scope.read).key)
+    assert refused.code == 1
+    assert "scope `admin`" in refused.err
+
+
+def test_a_run_is_asked_for_and_followed_to_its_verdict(run: Run, world: World) -> None:
+    worker = world.worker()
+    worker.start()
+    wait = ("reproduce", PAPER, "--driver", "tiny", "--wait")
+    done = run(*wait, "--expect", "reproduced", "--json")
+    worker.join()
+    assert done.code == 0, done.err
+    assert json.loads(done.out.splitlines()[-1])["status"] == "reproduced"
+
+    worker = world.worker()
+    worker.start()
+    other = run(*wait, "--expect", "not_reproduced")
+    worker.join()
+    assert other.code == 6
+    assert "measured   0.75000" in other.out
+    assert other.err == "verdicts: the verdict is reproduced, not not_reproduced\n"
+
+
+def test_a_run_that_is_cancelled_under_the_one_who_waits(run: Run, world: World) -> None:
+    def cancel() -> None:
+        with Client(world.url, world.key) as client:
+            deadline = time.monotonic() + PATIENCE_S
+            while not (waiting := list(client.reproductions(state="queued", kind="PRE"))):
+                assert time.monotonic() < deadline, "nobody asked for a run"
+            client.cancel(waiting[0].id)
+
+    with ThreadPoolExecutor(1) as threads:
+        cancelled = threads.submit(cancel)
+        done = run("reproduce", PAPER, "--kind", "PRE", "--wait")
+        cancelled.result()
+    assert done.code == 4
+    assert "was cancelled" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "said"),
+    [
+        (("show", "2111.99999"), {}, 3, "no paper 2111.99999"),
+        (("show", "nonsense"), {}, 1, "neither an arXiv id"),
+        (("reproduce", PAPER, "--driver", "no-such"), {}, 3, "no driver 'no-such'"),
+        (("reproduce", PAPER), {"VERDICTS_KEY": ""}, 1, "Send an API key"),
+        (("drivers", "--load"), {}, 1, "run it there"),
+        (("import", "draft:my-paper"), {}, 3, "draft:my-paper"),
+        (("papers",), {"VERDICTS_SERVER": "localhost:1"}, 1, "no address of a service"),
+        (("papers",), {"VERDICTS_SERVER": "http://127.0.0.1:9"}, 5, "http://127.0.0.1:9 does not answer"),
+        (("papers", "--data-dir", "/nowhere"), {}, 1, "not both"),
+    ],
+)
+def test_errors_are_short_and_have_their_exit_code(
+    run: Run, arguments: tuple[str, ...], environment: dict[str, str], code: int, said: str
+) -> None:
+    done = run(*arguments, **environment)
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+    assert done.err.startswith("verdicts: ")
+    assert done.err.count("\n") == 1

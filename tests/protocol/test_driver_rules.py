@@ -1,0 +1,54 @@
+"""What a driver's file may not say together."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from app.protocol.driver import DriverSpec
+from tests.factories.drivers import driver_table
+
+SLICE = {"data": "probability_slice"}
+
+
+def spec(**changes: Any) -> DriverSpec:  # noqa: ANN401  # fields of a driver's file
+    return DriverSpec.model_validate(driver_table(**changes))
+
+
+def test_early_stopping_is_off_unless_asked_for() -> None:
+    assert not spec().decision.early_stopping
+    assert spec(decision={"early_stopping": True}, protocol=SLICE).decision.early_stopping
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({}, "full_split"),
+        ({"protocol": SLICE, "decision": {"estimand": "superpopulation"}}, "finite_population"),
+        ({"protocol": SLICE, "slice": {"kind": "balanced", "size": 9}}, "balanced"),
+        ({"protocol": SLICE, "metric": "mcc", "claim": {"metric": "mcc"}}, "accuracy"),
+    ],
+)
+def test_early_stopping_needs_what_its_sequence_needs(changes: dict[str, Any], rule: str) -> None:
+    decision = {"early_stopping": True, **changes.pop("decision", {})}
+    with pytest.raises(ValidationError, match=rule):
+        spec(decision=decision, **changes)
+
+
+def test_f1_names_its_positive_label_and_no_other_metric_does() -> None:
+    f1 = {"metric": "f1", "claim": {"metric": "f1"}}
+    assert spec(**f1, positive_label="neutral").positive_label == "neutral"
+    for changes in (f1, {"positive_label": "neutral"}, {**f1, "positive_label": "duplicate"}):
+        with pytest.raises(ValidationError, match="positive_label"):
+            spec(**changes)
+
+
+def test_a_balanced_slice_is_for_accuracy() -> None:
+    with pytest.raises(ValidationError, match="balanced"):
+        spec(metric="f1_macro", claim={"metric": "f1_macro"}, slice={"kind": "balanced", "size": 9}, protocol=SLICE)
+
+
+def test_another_metric_than_the_claims_is_a_variant() -> None:
+    with pytest.raises(ValidationError, match="same"):
+        spec(metric="f1_macro")
+    assert spec(metric="f1_macro", protocol={"metric": "variant"}).protocol.match == "proxy"
