@@ -1,14 +1,7 @@
 """Fetch a paper's metadata from the arXiv API: one allow-listed host, https, bounded time and bytes, no entities."""
 
-import ipaddress
 import re
-import socket
-from collections.abc import Mapping
-from contextlib import suppress
-from threading import Timer
-from time import monotonic
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final
 from xml.etree.ElementTree import Element, ParseError
 
 import httpx
@@ -16,6 +9,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from pydantic import ValidationError
 
+from app.core.outgoing import Deadline, NotPublicError, UnresolvedError, checked_address, pinned
 from app.core.settings import ArxivSettings
 from app.papers.errors import ArxivError, ArxivNotFoundError, PaperChangeError
 from app.papers.ids import PaperRef
@@ -23,6 +17,7 @@ from app.papers.schemas import PaperPut
 
 _ATOM: Final = "{http://www.w3.org/2005/Atom}"
 _ARXIV: Final = "{http://arxiv.org/schemas/atom}"
+_HTTPS: Final = 443
 _HEADERS: Final = {
     "User-Agent": "paper-verdicts",
     "Accept": "application/atom+xml",
@@ -42,36 +37,26 @@ def fetch_metadata(ref: PaperRef, settings: ArxivSettings, *, transport: httpx.B
 
 
 def _public_address(host: str) -> str:
-    """An address of the host that is reachable from anywhere: never one inside our own network."""
     try:
-        found = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
-    except OSError as error:
+        return checked_address(host, _HTTPS)
+    except UnresolvedError as error:
         detail = f"{host} cannot be resolved from here; try again later, or register the paper with PUT."
         raise ArxivError(detail) from error
-    addresses = [str(entry[4][0]) for entry in found]
-    if not addresses or not all(_is_public(ipaddress.ip_address(address)) for address in addresses):
+    except NotPublicError as error:
         detail = f"{host} resolves to an address that is not public; it is not contacted."
-        raise ArxivError(detail)
-    return addresses[0]
-
-
-def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether it is one host's on the open network; an IPv6 address that carries an IPv4 one is judged by that."""
-    if isinstance(address, ipaddress.IPv6Address):
-        carried = address.ipv4_mapped or address.sixtofour
-        if carried is not None:
-            return _is_public(carried)
-    return address.is_global and not address.is_multicast
+        raise ArxivError(detail) from error
 
 
 def _download(ref: PaperRef, settings: ArxivSettings, transport: httpx.BaseTransport | None) -> bytes:
+    asked = httpx.URL(f"https://{settings.host}/api/query", params={"id_list": ref.arxiv_id, "max_results": 1})
     try:
         with (
-            _Deadline(settings.timeout_s) as deadline,
+            Deadline(settings.timeout_s) as deadline,
             httpx.Client(timeout=settings.timeout_s, follow_redirects=False, transport=transport) as client,
         ):
-            request = _request(ref, settings, deadline)
-            with client.stream("GET", request.url, headers=request.headers, extensions=request.extensions) as response:
+            url, host, extensions = pinned(asked, _public_address(settings.host))
+            extensions["trace"] = deadline.trace
+            with client.stream("GET", url, headers={**host, **_HEADERS}, extensions=extensions) as response:
                 if response.status_code != httpx.codes.OK:
                     detail = f"arXiv answered {response.status_code}; try again later, or register the paper with PUT."
                     raise ArxivError(detail)
@@ -84,59 +69,7 @@ def _download(ref: PaperRef, settings: ArxivSettings, transport: httpx.BaseTrans
         raise ArxivError(detail) from error
 
 
-def _request(ref: PaperRef, settings: ArxivSettings, deadline: "_Deadline") -> httpx.Request:
-    # The connection goes to the address that was checked, so that a second look-up cannot lead elsewhere.
-    address = _public_address(settings.host)
-    literal = f"[{address}]" if ":" in address else address
-    return httpx.Request(
-        "GET",
-        f"https://{literal}/api/query",
-        params={"id_list": ref.arxiv_id, "max_results": 1},
-        headers={"Host": settings.host, **_HEADERS},
-        extensions={"sni_hostname": settings.host, "trace": deadline.trace},
-    )
-
-
-class _Deadline:
-    """Bounds a whole exchange, where a time-out bounds one read: a head that comes in drops would never end.
-
-    When the time is over the socket is shut down under whoever reads from it.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._until = monotonic() + seconds
-        self._timer = Timer(seconds, self._cut)
-        self._timer.daemon = True
-        self._socket: socket.socket | None = None
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._timer.cancel()
-
-    @property
-    def is_over(self) -> bool:
-        return monotonic() >= self._until
-
-    def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Hear from httpcore which connection it has made (its documented extension `trace`)."""
-        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
-            self._socket = info["return_value"].get_extra_info("socket")
-            if self.is_over:
-                self._cut()
-
-    def _cut(self) -> None:
-        if self._socket is not None:
-            with suppress(OSError):  # it may be closed by now, or handed on to TLS, whose handshake has its own bound
-                # The plain socket's: TLS would unwrap itself under the reader.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-
-
-def _read_bounded(response: httpx.Response, settings: ArxivSettings, deadline: _Deadline) -> bytes:
+def _read_bounded(response: httpx.Response, settings: ArxivSettings, deadline: Deadline) -> bytes:
     """The body, unless it grows too large, or drips in so slowly that no single read ever times out."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         detail = "arXiv's answer is compressed although it was asked for as it is; it was not used."

@@ -61,7 +61,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             # Redis, which the service counts requests in, is really there.
             return real(host, *more, **options) if host == "127.0.0.1" else found
 
-        monkeypatch.setattr("app.papers.arxiv.socket.getaddrinfo", resolved)
+        monkeypatch.setattr("app.core.outgoing.socket.getaddrinfo", resolved)
 
     to(PUBLIC)
     return to
@@ -151,6 +151,7 @@ def test_no_other_status_is_taken_and_no_redirect_followed(status: int) -> None:
         "ff02::1",
         "::ffff:127.0.0.1",
         "2002:7f00:1::1",
+        "64:ff9b::a9fe:a9fe",
         "2001:db8::1",
     ],
 )
@@ -180,7 +181,7 @@ def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch, resolve: 
     def nowhere(*_: object, **__: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
-    monkeypatch.setattr("app.papers.arxiv.socket.getaddrinfo", nowhere)
+    monkeypatch.setattr("app.core.outgoing.socket.getaddrinfo", nowhere)
     with pytest.raises(ArxivError, match="cannot be resolved"):
         fetch(served(feed()))
     resolve()
