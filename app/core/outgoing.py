@@ -1,4 +1,4 @@
-"""Where the service itself connects to: never inside its own network, always to the address that was checked, and for a bounded time."""
+"""What the service connects to by itself: nothing inside its own network, only the address it checked, and not for ever."""
 
 import ipaddress
 import socket
