@@ -6,7 +6,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # The rooms whose tests need nothing of the worker, and those that start processes and wait for them: these come first,
 # and more at a time than there are cores. What is in neither list runs after them.
-service=(tests/access tests/api tests/badges tests/claims tests/core tests/house tests/papers)
+service=(
+  tests/access tests/api tests/badges tests/claims tests/client tests/core tests/dashboard tests/events tests/house
+  tests/papers tests/webhooks
+)
 waiting=(tests/faults tests/end_to_end tests/hot tests/hostile tests/cli tests/deploy tests/embedded)
 others=()
 for room in tests/*/; do
@@ -15,6 +18,7 @@ done
 
 step() { printf '\n== %s\n' "$1"; shift; "$@"; }
 deploy/setup.sh embedded,worker,dev .venv-test
+deploy/browser.sh
 bin=.venv-test/bin
 export HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=PASSIVE
 step "format" $bin/ruff format --check .

@@ -52,10 +52,10 @@ function show(item, run) {
     write(item, "value", share(run.estimate.value, unit));
     write(item, "interval", span(run.estimate.interval_95, unit));
     write(item, "estimate", `${share(run.estimate.value, unit)} [${span(run.estimate.interval_95, unit)}]`);
-    item.querySelector('[data-f="point"]').setAttribute("cx", at(run.estimate.value));
+    item.querySelector('[data-f="point"]')?.setAttribute("cx", at(run.estimate.value));
     const band = item.querySelector('[data-f="band"]');
-    band.setAttribute("x1", at(run.estimate.interval_95[0]));
-    band.setAttribute("x2", at(run.estimate.interval_95[1]));
+    band?.setAttribute("x1", at(run.estimate.interval_95[0]));
+    band?.setAttribute("x2", at(run.estimate.interval_95[1]));
   }
   const rate = pace(run);
   if (rate !== null) {
@@ -72,6 +72,7 @@ function show(item, run) {
 const chart = (() => {
   const box = document.querySelector("[data-chart]");
   if (!box || typeof uPlot === "undefined") return { add() {} };
+  const zone = "reported" in box.dataset; // without one the claim is about another metric than what is watched
   const [reported, margin] = [Number(box.dataset.reported), Number(box.dataset.margin)];
   const scaled = box.dataset.unit === "percent" ? 100 : 1;
   const data = [[], [], [], []];
@@ -82,8 +83,9 @@ const chart = (() => {
     const digits = scaled === 100 ? 1 : 3;
     return {
       width, height: 280,
-      scales: { x: { time: false }, y: { range: (_, low, high) => [
-        Math.min(low, (reported - 1.5 * margin) * scaled), Math.max(high, (reported + 1.5 * margin) * scaled)] } },
+      scales: { x: { time: false }, y: { range: (_, low, high) => zone
+        ? [Math.min(low, (reported - 1.5 * margin) * scaled), Math.max(high, (reported + 1.5 * margin) * scaled)]
+        : [low, high] } },
       series: [
         { label: "examples", value: (_, value) => (value === null || value === undefined ? "–" : whole.format(value)) },
         { label: "estimate", stroke: colour("--ok"), width: 2, points: { show: data[0].length < 30 } },
@@ -94,6 +96,7 @@ const chart = (() => {
       axes: [{ ...axis, label: "examples", labelSize: 22, values: (_, all) => all.map((one) => whole.format(one)) },
         { ...axis, size: 62, values: (_, all) => all.map((one) => one.toFixed(digits)) }],
       hooks: { drawClear: [(u) => {
+        if (!zone) return;
         const top = u.valToPos((reported + margin) * scaled, "y", true);
         const bottom = u.valToPos((reported - margin) * scaled, "y", true);
         const middle = u.valToPos(reported * scaled, "y", true);
@@ -208,7 +211,6 @@ function listen() {
 }
 
 if (root) {
-  document.querySelectorAll("[data-region] [data-run], [data-region][data-run]").forEach(() => {});
   listen();
   // A proxy that holds the stream back looks like a quiet service: after a while without a word, ask besides.
   setInterval(() => { if (!over && Date.now() - heardAt > SILENCE_MS) startPolling(); }, 5000);
