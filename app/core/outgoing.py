@@ -1,4 +1,4 @@
-"""What the service connects to by itself: nothing inside its own network, only the address it checked, and not for ever."""
+"""What the service connects to by itself: nothing in its own network, only the address it checked, not for ever."""
 
 import ipaddress
 import socket
