@@ -1,4 +1,4 @@
-"""Where the service itself connects to: never inside its own network, at the address that was checked, for so long."""
+"""What the service connects to by itself: nothing in its own network, only the address it checked, not for ever."""
 
 import ipaddress
 import socket
