@@ -12,11 +12,11 @@ How it measures
   could answer, whatever else the machine does. Rates and latencies are those of a shared machine, with the load on the
   next core. "p99/bare" compares within a round.
 - `cold` has no memory for answers and is asked for 5,000 papers in turn, so that no two requests share a read.
-- `hot` is the service as `verdicts api` starts it, `stock uvicorn` the same application on uvicorn as it comes: there it
-  is plain ASGI, like `bare`. `unobserved` is without ids, access log and metrics: what those cost is the difference.
+- `hot` is the service as `verdicts api` starts it, `stock uvicorn` the same application on uvicorn as it comes: there
+  it is plain ASGI, like `bare`. `unobserved` is without ids, access log and metrics: the difference is what those cost.
 - `a route, its SQL left out` is GET /v1/verdicts/{id} through every layer, with a verdict that is there already.
 - What the servers log goes to a file.
-- Growth: medians of the use cases in-process, and the pages that Postgres touches for them.
+- Growth: the use cases in-process, the fastest of their repetitions, and the pages that Postgres touches for them.
 """
 
 import argparse
@@ -225,14 +225,14 @@ def _print(rows: list[dict[str, Any]]) -> None:
     by = {row["name"]: row["cpu_us"] for row in rows}
     print(f"hot 200 against the usual way: {by['usual: ORM, response model'] / by['hot 200']:.1f} x")
     for kind in ("200", "304"):
-        for ours, unobserved in ((f"hot {kind}", ", unobserved"), (f"hot {kind}, stock uvicorn", ", unobserved")):
-            cost = by[ours] - by[ours.replace(" uvicorn", "") + unobserved]
-            print(f"ids, access log, metrics: {cost:.1f} us, {cost / by[ours]:.1%} of a {ours}")
+        for whole in (f"hot {kind}", f"hot {kind}, stock uvicorn"):
+            cost = by[whole] - by[whole.replace(" uvicorn", "") + ", unobserved"]
+            print(f"ids, access log, metrics: {cost:.1f} us, {cost / by[whole]:.1%} of a {whole}")
 
 
 def _print_growth(costs: list[Any]) -> None:
     sizes = list(dict.fromkeys((cost.papers, cost.history) for cost in costs))
-    print(f"\n{'median ms (pages)':24}" + "".join(f"{f'{papers:,}/{history:,}':>20}" for papers, history in sizes))
+    print(f"\n{'fastest, ms (pages)':24}" + "".join(f"{f'{papers:,}/{history:,}':>20}" for papers, history in sizes))
     for name in dict.fromkeys(cost.operation for cost in costs):
         line = {(cost.papers, cost.history): cost for cost in costs if cost.operation == name}
         cells = (f"{line[size].ms:.2f} ({line[size].pages if line[size].pages is not None else '-'})" for size in sizes)

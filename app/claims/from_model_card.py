@@ -126,7 +126,7 @@ def _refuse_bombs(text: str) -> None:
     depth = documents = 0
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.AliasEvent):
-            refuse_file(f"line {event.start_mark.line + 1} of the YAML: aliases are not read; write it out.")
+            refuse_file("The YAML has aliases, which are not read; write out what they stand for.")
         documents += isinstance(event, yaml.DocumentStartEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST or documents > 1:

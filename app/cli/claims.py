@@ -1,4 +1,4 @@
-"""`verdicts claims`: bring in claims from a file."""
+"""`verdicts claims import`: bring in claims from a file. `verdicts claims list` stands with the other commands."""
 
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -13,14 +13,9 @@ from app.cli.show import console
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PaperRef
 
-claims: Final = typer.Typer(no_args_is_help=True, help="Bring in the numbers that a paper reports.")
+claims: Final = typer.Typer(no_args_is_help=True, help="List and bring in the numbers that a paper reports.")
 Media = Literal["text/csv", "text/markdown", "application/yaml"]
 _MEDIA: Final[dict[str, Media]] = {".csv": CSV, ".md": MARKDOWN, ".yaml": YAML, ".yml": YAML}
-
-
-@claims.callback()
-def _group() -> None:
-    """A group, although it has one command yet."""
 
 
 @claims.command("import")

@@ -171,8 +171,8 @@ def show(
     typer.echo(text) if as_json else console.print(document_panel(PaperDocument.model_validate_json(text)))
 
 
-@app.command()
-def claims(
+@claims.command("list")
+def list_claims(
     paper: str,
     limit: LimitOption = 50,
     server: ServerOption = None,

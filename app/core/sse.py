@@ -30,6 +30,7 @@ class SseParser:
         self._rest = b""
         self._event, self._id = "", last_event_id
         self._data: list[str] = []
+        self._size = 0
         self._begun = False
 
     def feed(self, piece: bytes) -> Iterator[Message]:
@@ -39,13 +40,20 @@ class SseParser:
         held = text.endswith(b"\r")
         lines = (text[:-1] if held else text).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         self._rest = lines.pop() + (b"\r" if held else b"")
-        if len(self._rest) + sum(map(len, self._data)) > LONGEST:
-            msg = f"a message of the event stream is longer than {LONGEST} bytes"
-            raise ValueError(msg)
         for line in lines:
+            self._size += len(line)
             message = self._take(line.decode("utf-8", "replace"))
             if message is not None:
                 yield message
+            if not line:
+                self._size = 0
+            self._refuse_more_than(LONGEST)
+        self._refuse_more_than(LONGEST)
+
+    def _refuse_more_than(self, most: int) -> None:
+        if self._size + len(self._rest) > most:
+            msg = f"a message of the event stream is longer than {most} bytes"
+            raise ValueError(msg)
 
     def _take(self, line: str) -> Message | None:
         if not self._begun:

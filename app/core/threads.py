@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from queue import SimpleQueue
@@ -23,15 +24,20 @@ class _Outcome(asyncio.Future[Any]):
 _Job: TypeAlias = tuple[asyncio.AbstractEventLoop, _Outcome, Context, Callable[[], Any]]
 _jobs: Final[SimpleQueue[_Job]] = SimpleQueue()
 _threads: Final[list[threading.Thread]] = []
+_idle: Final[deque[None]] = deque()
+"""One for each thread that has nothing to do; who hands over work takes one away, or makes a thread for it."""
 
 
 async def in_thread(work: Callable[[], Result]) -> Result:
     """What `work` returns or raises, done in a thread with the caller's context."""
     loop = asyncio.get_running_loop()
     outcome = _Outcome(loop=loop)
-    if len(_threads) < _MOST and (not _threads or _jobs.qsize()):
-        _threads.append(threading.Thread(target=_run, name="requests", daemon=True))
-        _threads[-1].start()
+    try:
+        _idle.pop()
+    except IndexError:
+        if len(_threads) < _MOST:
+            _threads.append(threading.Thread(target=_run, name="requests", daemon=True))
+            _threads[-1].start()
     _jobs.put((loop, outcome, copy_context(), work))
     result: Result = await outcome
     return result
@@ -45,6 +51,7 @@ def _run() -> None:
         except BaseException as error:  # noqa: BLE001  # it is raised where the work is awaited
             _tell(loop, outcome.set_exception, error)
         del loop, outcome, context, work  # nothing is held while waiting
+        _idle.append(None)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, end: Callable[[Any], None], value: object) -> None:

@@ -110,7 +110,7 @@ def rows(session: Session, *, current: bool | None) -> Iterator[dict[str, Any]]:
         yield _row(row)
 
 
-def _select() -> Select[Any]:
+def _select() -> Select[*tuple[Any, ...]]:
     return (
         select(
             Verdict.id,
@@ -153,7 +153,7 @@ def _select() -> Select[Any]:
     )
 
 
-def _row(row: Row[Any]) -> dict[str, Any]:
+def _row(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     axes, decision = row.protocol_axes or {}, row.decision or {}
     counts = counts_of({"confusion": row.confusion, "facts": {"counts": row.counts}}) or (None, None)
     intervals = {

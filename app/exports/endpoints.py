@@ -68,7 +68,7 @@ _CONTENT: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The document, in the media type of its format.",
         "content": {
-            media: {"schema": {"type": "string" if media == YAML else "object"}, "examples": EXAMPLES[media]}
+            media: {"schema": {"type": ["object", "array"] if media == YAML else "object"}, "examples": EXAMPLES[media]}
             for media in (YAML, JSON_LD, STATEMENT, ENVELOPE)
         },
     }

@@ -75,7 +75,7 @@ def test_each_request_is_a_line(client: Api, lines: io.StringIO) -> None:
     assert found[3]["path"] == "/v1/papers?q=%22%0A"
     assert found[-1]["path"] == "/nothing/at\u2028all"
     routes = [line["route"] for line in found]
-    assert [routes[i] for i in (0, 1, 2, 6)] == [asked[i][2] for i in (0, 1, 2, 6)]
+    assert routes == [route for _, _, route, _ in asked]
     for line in found:
         assert line["microseconds"] >= 0
         assert line["client"] == "testclient"
@@ -101,7 +101,7 @@ def test_requests_are_counted_by_operation_and_not_by_address(client: Api) -> No
     assert 'http_requests_total{method="GET",route="/v1/papers/{paper_id}",status="404"} 20.0' in text
     assert 'http_requests_total{method="GET",route="/v1/papers/{paper_id}",status="200"} 3.0' in text
     assert 'http_requests_total{method="other",' in text
-    assert 'http_request_seconds_count{route="/v1/papers/{paper_id}"} 23.0' in text
+    assert 'http_request_seconds_count{route="/v1/papers/{paper_id}"} 24.0' in text  # the PUT, too
     assert "2101." not in text
 
 
