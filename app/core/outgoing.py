@@ -1,4 +1,4 @@
-"""Where the service itself connects to: never inside its own network, always to the address that was checked, and for a bounded time."""
+"""Where the service itself connects to: outside its own network, to the address that was checked, for a bounded time."""
 
 import ipaddress
 import socket
