@@ -1,4 +1,4 @@
-"""Where the service itself connects to: outside its own network, to the address that was checked, for a bounded time."""
+"""What the service connects to by itself: nothing in its own network, only the address it checked, not for ever."""
 
 import ipaddress
 import socket

@@ -12,6 +12,7 @@ from app.core.settings import QueueSettings, Settings
 from app.main import create_app
 from app.reproductions.lease import take_run
 from tests.api.helpers import DRIVER, NOBODY, PAPER, Api, Json, ok
+from tests.factories.runs import take
 
 ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]+")
 
@@ -119,6 +120,30 @@ def test_the_queue_and_the_memory_are_in_the_metrics(client: Api, catalogue: obj
     assert found["paper_verdicts_database_up"] == "1.0"
     assert float(found["paper_verdicts_hot_hits_total"]) + float(found["paper_verdicts_hot_misses_total"]) == 3
     assert found['paper_verdicts_swept_total{action="requeued"}'] == "0.0"
+
+
+def test_runs_are_counted_by_state_and_workers_by_their_silence(
+    client: Api, database: Database, catalogue: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del catalogue
+
+    def shown() -> dict[str, str]:
+        lines = client.get("/metrics").text.splitlines()
+        return dict(
+            line.rsplit(" ", 1) for line in lines if line.startswith(("paper_verdicts_runs", "paper_verdicts_w"))
+        )
+
+    runs = [ok(client.post(f"/v1/papers/{PAPER}/reproductions", json={"force": True}), 202)["id"] for _ in range(3)]
+    ok(client.post(f"/v1/reproductions/{runs[2]}/cancel"))
+    take(database, 'a "worker"')
+    found = shown()
+    assert float(found.pop('paper_verdicts_worker_silence_seconds{worker="a \\"worker\\""}')) >= 0
+    states = {"queued": 1, "running": 1, "succeeded": 0, "failed": 0, "cancelled": 1, "expired": 0}
+    assert found == {f'paper_verdicts_runs{{state="{state}"}}': f"{number:.1f}" for state, number in states.items()}
+    ok(client.post(f"/v1/reproductions/{runs[1]}/cancel"))
+    assert shown()['paper_verdicts_runs{state="cancelled"}'] == "1.0"  # of this minute
+    monkeypatch.setattr("app.reproductions.metrics._COUNTED_S", -1.0)
+    assert shown()['paper_verdicts_runs{state="cancelled"}'] == "2.0"
 
 
 def test_pages_of_other_origins_may_read_and_send_no_key(client: Api) -> None:

@@ -43,7 +43,7 @@ def names_in(paths: Iterable[Path]) -> set[str]:
 def _read(stream: BinaryIO, entry: dict[str, Any]) -> torch.Tensor:
     # Memory of torch's, which is aligned: results depend on alignment in their last bits.
     tensor = torch.empty(entry["shape"], dtype=_TYPES[entry["dtype"]])
-    left = memoryview(tensor.view(-1).view(torch.uint8).numpy()) if tensor.numel() else memoryview(b"")
+    left = tensor.view(-1).view(torch.uint8).numpy().data if tensor.numel() else memoryview(b"")
     while left:
         count = stream.readinto(left)  # type: ignore[attr-defined]
         if not count:
