@@ -8,6 +8,7 @@ api            the routers, in two lists: public and protected
 cli            the command `verdicts`
 backup         the whole database in one file, and back
 hot            what is read most, answered from memory before FastAPI is reached
+dashboard      what people see: server-rendered pages over the same queries
 exports        what others take with them: verdicts for model cards, research objects, attestations; the whole data set
 badges         what others embed to show a verdict
 events         server-sent events: what happens to runs and verdicts, from a log that can be read again

@@ -1,4 +1,4 @@
-"""The routers of the API, in two lists: what everybody may read, and what takes a key."""
+"""The routers of the API, in two lists: what everybody may read, and what takes a key. And those of the pages."""
 
 from typing import Final
 
@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from app.access import endpoints as access
 from app.badges import endpoints as badges
 from app.claims import endpoints as claims
+from app.dashboard import pages
 from app.designs import endpoints as designs
 from app.drivers import endpoints as drivers
 from app.events import endpoints as events
@@ -44,3 +45,8 @@ WELL_KNOWN: Final[tuple[APIRouter, ...]] = (exports.well_known,)
 def v1() -> APIRouter:
     """Version 1 of the API: the routes themselves, as FastAPI walks routers within routers twice a request."""
     return APIRouter(routes=[route for part in (*PUBLIC, *PROTECTED) for route in part.routes])
+
+
+def site() -> APIRouter:
+    """What people see: pages, their forms, and the files that belong to them. None of it is in the OpenAPI document."""
+    return APIRouter(routes=[route for part in (*pages.PAGES, *pages.FORMS, pages.STATIC) for route in part.routes])

@@ -15,7 +15,7 @@ from starlette_compress import CompressMiddleware, remove_compress_type
 from app.access.door import Door
 from app.access.gate import Gate
 from app.access.openapi import add_security
-from app.api import WELL_KNOWN, v1
+from app.api import WELL_KNOWN, site, v1
 from app.core.body_clock import BodyClock
 from app.core.collector import freeze
 from app.core.cors import PublicCors
@@ -141,7 +141,7 @@ def create_app(settings: Settings | None = None) -> Service:
     app.state.downloads = Downloads(app.state.database, settings.exports)
     app.state.signing_key = SigningKey.read(settings.signing_key_file) if settings.signing_key_file else None
     install_error_handlers(app)
-    parts = (operations, metrics, v1(), *WELL_KNOWN)
+    parts = (operations, metrics, v1(), *WELL_KNOWN, site())
     app.router.routes.extend(route for part in parts for route in part.routes)
     return app
 

@@ -22,7 +22,7 @@ from app.papers.find import find_paper, find_version
 from app.papers.ids import PaperRef
 from app.papers.register import register_paper
 from app.papers.schemas import PaperPut, VersionPost
-from app.protocol.driver import ReportedClaim, DriverSpec
+from app.protocol.driver import DriverSpec, ReportedClaim
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """Reading reproductions."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import case, func, literal_column, select
+from sqlalchemy import case, func, literal_column, select, tuple_
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.orm import Session
 
@@ -16,11 +16,12 @@ from app.papers.ids import PaperRef
 from app.protocol.slices import SliceSpec
 from app.reproductions.errors import ReproductionNotFoundError
 from app.reproductions.schemas import Progress, ReproductionRead, RunError, RunningEstimate
-from app.reproductions.turns import queue_position
+from app.reproductions.turns import QUEUE_ORDER, WAITS, queue_position
 from app.statistics.binomial import binomial_interval
 from app.statistics.sequential import SEQUENCE_ALPHA, ConfidenceSequence
 
 _POSITION = queue_position()
+_ENDED: Final = [state for state in ReproductionState if state.done]
 READ = (
     select(Reproduction, Paper.arxiv_id, PaperVersion.version, Driver.slug, Verdict.id)
     .join(Paper, Paper.id == Reproduction.paper_id)
@@ -87,6 +88,31 @@ def list_reproductions(
     items = [run_read(*row) for row in rows[:limit]]
     following = encode_cursor("reproductions", [str(items[-1].id)]) if len(rows) > limit else None
     return Page(items=items, next_cursor=following)
+
+
+def list_queue(session: Session, limit: int, cursor: str | None) -> Page[ReproductionRead]:
+    """A page of the runs that wait, in the order in which they will be taken as things stand."""
+    after = decode_cursor("queue", cursor, lambda key: (int(key[0]), int(key[1]), UUID(key[2])))
+    query = READ.where(WAITS).order_by(*QUEUE_ORDER).limit(limit + 1)
+    rows = session.execute(query.where(tuple_(*QUEUE_ORDER) > after) if after is not None else query).all()
+    items = [run_read(*row) for row in rows[:limit]]
+    last = rows[limit - 1][0] if len(rows) > limit else None
+    following = encode_cursor("queue", [last.priority, last.turn, str(last.id)]) if last is not None else None
+    return Page(items=items, next_cursor=following)
+
+
+def list_ended(session: Session, limit: int) -> list[ReproductionRead]:
+    """The newest runs that have ended."""
+    rows = session.execute(READ.where(Reproduction.state.in_(_ENDED)).order_by(Reproduction.id.desc()).limit(limit))
+    return [run_read(*row) for row in rows]
+
+
+def frozen_specs(session: Session, ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
+    """The specification that each of these runs was asked with."""
+    if not ids:
+        return {}
+    rows = session.execute(select(Reproduction.id, Reproduction.spec).where(Reproduction.id.in_(ids)))
+    return {row[0]: row[1] for row in rows}
 
 
 def run_read(

@@ -17,6 +17,8 @@ from app.core.web import SessionDep, answered, problems
 from app.models import VerdictKind
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PAPER_PATH, PaperRefDep
+from app.verdicts.compare import compare_verdicts
+from app.verdicts.compare_schemas import ComparisonRead
 from app.verdicts.post import post_verdict
 from app.verdicts.predictions import CSV, JSONL, PARQUET, negotiate, stream_predictions
 from app.verdicts.queries import VerdictFilter, find_evidence, list_verdicts, read_evidence, read_verdict
@@ -137,6 +139,27 @@ def get_predictions(request: Request, session: SessionDep, verdict_id: UUID) -> 
     pieces = stream_predictions(database, evidence.id, labels, media)
     first = next(pieces, b"")  # a database that is gone by now is still a 5xx, not a success that breaks off
     return StreamingResponse(chain([first], pieces), 200, headers, media)
+
+
+@public.get(
+    "/verdicts/{first}/compare/{second}",
+    operation_id="compareVerdicts",
+    response_model=ComparisonRead,
+    responses=problems(400, 404, 409, 422),
+)
+def get_comparison(
+    request: Request,
+    session: SessionDep,
+    first: UUID,
+    second: UUID,
+    limit: LimitQuery = 50,
+    cursor: CursorQuery = None,
+) -> Response:
+    """Two verdicts on the items both measured: exact McNemar, the interval of the difference, and what flipped."""
+    comparison = compare_verdicts(session, first, second, limit, cursor)
+    response = reply_model(request, comparison)
+    response.headers.update(next_link(request, comparison.flipped.next_cursor))
+    return response
 
 
 def _list(request: Request, session: SessionDep, wanted: VerdictFilter, limit: int, cursor: str | None) -> Response:

@@ -77,3 +77,19 @@ class ImportConflictError(AppError):
     status = HTTPStatus.CONFLICT
     code = "import_conflict"
     title = "The document contradicts what is stored"
+
+
+class DataDifferError(AppError):
+    """Two verdicts that were measured on different data."""
+
+    status = HTTPStatus.CONFLICT
+    code = "data_differ"
+    title = "The verdicts were measured on different data"
+
+
+class NoCommonItemsError(AppError):
+    """Two verdicts without an item that both of them measured."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "no_common_items"
+    title = "There is nothing to compare item by item"

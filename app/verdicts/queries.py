@@ -1,11 +1,12 @@
-"""Reading verdicts: one, a paper's history, the feed, and the evidence."""
+"""Reading verdicts: one, a paper's history, the feed, what stands for many claims at once, and the evidence."""
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy import Row, Select, Text, cast, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.core.pagination import Page, decode_cursor, encode_cursor
@@ -63,9 +64,47 @@ def list_verdicts(session: Session, wanted: VerdictFilter, limit: int, cursor: s
     return Page(items=items, next_cursor=following)
 
 
+def headline_verdicts(session: Session, arxiv_ids: Collection[str]) -> dict[str, VerdictRead]:
+    """What stands for each of these papers' headline claims, as their documents' `verdict`: POST, else PRE."""
+    if not arxiv_ids:
+        return {}
+    query = _READ.where(Paper.arxiv_id.in_(arxiv_ids), Verdict.claim_id == Paper.headline_claim_id, Verdict.is_current)
+    rows = session.execute(query.order_by(cast(Verdict.kind, Text).desc())).all()  # PRE first, and POST takes its place
+    return {row[2]: _read(row) for row in rows}
+
+
+def current_verdicts(session: Session, claim_ids: Collection[UUID]) -> dict[UUID, dict[VerdictKind, VerdictRead]]:
+    """What stands for each of these claims, by kind."""
+    found: dict[UUID, dict[VerdictKind, VerdictRead]] = defaultdict(dict)
+    if claim_ids:
+        query = _READ.where(Verdict.claim_id.in_(claim_ids), Verdict.is_current)
+        for row in session.execute(query):
+            found[row[0].claim_id][row[0].kind] = _read(row)
+    return dict(found)
+
+
+def status_counts(session: Session, arxiv_ids: Collection[str]) -> dict[str, dict[str, int]]:
+    """How many verdicts of each status stand for these papers, whatever their claims and kinds."""
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    if arxiv_ids:
+        query = (
+            select(Paper.arxiv_id, Verdict.status, func.count())
+            .join(Verdict, Verdict.paper_id == Paper.id)
+            .where(Paper.arxiv_id.in_(arxiv_ids), Verdict.is_current)
+            .group_by(Paper.arxiv_id, Verdict.status)
+        )
+        for arxiv_id, status, number in session.execute(query):
+            counts[arxiv_id][status] = number
+    return dict(counts)
+
+
 def read_evidence(session: Session, verdict_id: UUID) -> EvidenceRead:
     """The evidence of a verdict. Raises VerdictNotFoundError, NoEvidenceError."""
-    evidence = find_evidence(session, verdict_id)
+    return evidence_read(session, verdict_id, find_evidence(session, verdict_id))
+
+
+def evidence_read(session: Session, verdict_id: UUID, evidence: Evidence) -> EvidenceRead:
+    """The evidence row as it is served."""
     count = session.scalar(select(func.count()).where(Prediction.evidence_id == evidence.id)) or 0
     return EvidenceRead.model_validate({"verdict_id": verdict_id, "predictions": count, **(evidence.content or {})})
 

@@ -123,6 +123,15 @@ class EvidenceRead(BaseModel):
     predictions: int = Field(description="How many predictions /v1/verdicts/{id}/predictions holds.")
 
 
+class ExampleRead(BaseModel):
+    """One prediction, labels by name."""
+
+    row: int
+    item_id: str
+    gold: str
+    predicted: str
+
+
 class PostedStratum(_In):
     """Counts on one stratum: all the items of one label, or all there are."""
 

@@ -1,0 +1,215 @@
+// Runs while they run: server-sent events, and polling where these do not come through.
+"use strict";
+
+const root = document.querySelector("[data-live]");
+const note = document.querySelector("[data-livestate]");
+const POLL_MS = 2000;
+const SILENCE_MS = 20000;
+const RATE_WINDOW_MS = 30000;
+const samples = new Map();
+const whole = new Intl.NumberFormat("en");
+
+const share = (value, unit) => (unit === "percent" ? `${(value * 100).toFixed(2)}\u202f%` : value.toFixed(4));
+const span = ([low, high], unit) =>
+  unit === "percent" ? `${(low * 100).toFixed(2)} to ${(high * 100).toFixed(2)}\u202f%` : `${low.toFixed(4)} to ${high.toFixed(4)}`;
+const pad = (number) => String(number).padStart(2, "0");
+
+function duration(seconds) {
+  const left = Math.max(0, Math.round(seconds));
+  if (left < 60) return `${left}\u202fs`;
+  if (left < 3600) return `${Math.floor(left / 60)}\u202fmin ${pad(left % 60)}\u202fs`;
+  if (left < 86400) return `${Math.floor(left / 3600)}\u202fh ${pad(Math.floor((left % 3600) / 60))}\u202fmin`;
+  return `${Math.floor(left / 86400)}\u202fd ${Math.floor((left % 86400) / 3600)}\u202fh`;
+}
+
+// Examples a second over the last half minute that was watched; null until there are two signs of life.
+function pace(run) {
+  const seen = samples.get(run.id) ?? [];
+  const at = Date.parse(run.heartbeat_at ?? "");
+  const last = seen[seen.length - 1];
+  if (Number.isFinite(at) && (!last || at > last.at)) seen.push({ at, done: run.progress.done });
+  while (seen.length > 2 && seen[seen.length - 1].at - seen[0].at > RATE_WINDOW_MS) seen.shift();
+  samples.set(run.id, seen);
+  if (seen.length < 2) return null;
+  const [first, newest] = [seen[0], seen[seen.length - 1]];
+  const rate = ((newest.done - first.done) * 1000) / (newest.at - first.at);
+  return rate > 0 ? rate : null;
+}
+
+const write = (item, name, text) => { for (const one of item.querySelectorAll(`[data-f="${name}"]`)) one.textContent = text; };
+
+function show(item, run) {
+  const { unit } = item.dataset;
+  const [low, high] = [Number(item.dataset.low), Number(item.dataset.high)];
+  const at = (value) => `${Math.min(100, Math.max(0, ((value - low) / (high - low)) * 100))}%`;
+  write(item, "done", whole.format(run.progress.done));
+  write(item, "total", run.progress.total ? whole.format(run.progress.total) : "?");
+  write(item, "stage", (run.stage ?? "").replaceAll("_", " "));
+  const bar = item.querySelector("progress");
+  bar.max = run.progress.total ?? 1;
+  bar.value = run.progress.done;
+  if (run.estimate) {
+    write(item, "value", share(run.estimate.value, unit));
+    write(item, "interval", span(run.estimate.interval_95, unit));
+    write(item, "estimate", `${share(run.estimate.value, unit)} [${span(run.estimate.interval_95, unit)}]`);
+    item.querySelector('[data-f="point"]').setAttribute("cx", at(run.estimate.value));
+    const band = item.querySelector('[data-f="band"]');
+    band.setAttribute("x1", at(run.estimate.interval_95[0]));
+    band.setAttribute("x2", at(run.estimate.interval_95[1]));
+  }
+  const rate = pace(run);
+  if (rate !== null) {
+    const text = rate >= 100 ? whole.format(Math.round(rate)) : rate.toPrecision(3);
+    write(item, "rate", item.matches("li") ? `${text} a second` : text);
+    if (run.progress.total) {
+      const left = duration((run.progress.total - run.progress.done) / rate);
+      write(item, "left", item.matches("li") ? `${left} left` : left);
+    }
+  }
+}
+
+// The interval narrowing while the run goes on.
+const chart = (() => {
+  const box = document.querySelector("[data-chart]");
+  if (!box || typeof uPlot === "undefined") return { add() {} };
+  const [reported, margin] = [Number(box.dataset.reported), Number(box.dataset.margin)];
+  const scaled = box.dataset.unit === "percent" ? 100 : 1;
+  const data = [[], [], [], []];
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  let plot = null;
+  function options(width) {
+    const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
+    const digits = scaled === 100 ? 1 : 3;
+    return {
+      width, height: 280,
+      scales: { x: { time: false }, y: { range: (_, low, high) => [
+        Math.min(low, (reported - 1.5 * margin) * scaled), Math.max(high, (reported + 1.5 * margin) * scaled)] } },
+      series: [
+        { label: "examples", value: (_, value) => (value === null || value === undefined ? "–" : whole.format(value)) },
+        { label: "estimate", stroke: colour("--ok"), width: 2, points: { show: data[0].length < 30 } },
+        { label: "95 % from", stroke: colour("--edge"), width: 1, points: { show: false } },
+        { label: "95 % to", stroke: colour("--edge"), width: 1, points: { show: false } },
+      ].map((one) => ({ value: (_, value) => (value === null || value === undefined ? "–" : value.toFixed(digits + 1)), ...one })),
+      bands: [{ series: [3, 2], fill: `${colour("--heat")}33` }],
+      axes: [{ ...axis, label: "examples", labelSize: 22, values: (_, all) => all.map((one) => whole.format(one)) },
+        { ...axis, size: 62, values: (_, all) => all.map((one) => one.toFixed(digits)) }],
+      hooks: { drawClear: [(u) => {
+        const top = u.valToPos((reported + margin) * scaled, "y", true);
+        const bottom = u.valToPos((reported - margin) * scaled, "y", true);
+        const middle = u.valToPos(reported * scaled, "y", true);
+        u.ctx.fillStyle = colour("--zone");
+        u.ctx.fillRect(u.bbox.left, top, u.bbox.width, bottom - top);
+        u.ctx.fillStyle = colour("--fg");
+        u.ctx.fillRect(u.bbox.left, middle, u.bbox.width, Math.max(1, devicePixelRatio));
+      }] },
+    };
+  }
+  function draw() {
+    const host = box.querySelector(".plot");
+    if (plot) plot.destroy();
+    plot = new uPlot(options(host.clientWidth), data, host);
+  }
+  addEventListener("resize", () => { if (plot) draw(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (plot) draw(); });
+  return {
+    add(run) {
+      if (!run.estimate || run.progress.done <= (data[0][data[0].length - 1] ?? 0)) return;
+      [run.progress.done, run.estimate.value * scaled, ...run.estimate.interval_95.map((one) => one * scaled)]
+        .forEach((value, index) => data[index].push(value));
+      if (data[0].length < 2) return;
+      box.hidden = false;
+      if (plot && data[0].length !== 30) plot.setData(data); else draw();
+    },
+  };
+})();
+
+// Whatever changes more than numbers is fetched as the page itself and put in place, at most once in a while.
+let fetching = null;
+function renew() {
+  fetching ??= new Promise((done) => { setTimeout(done, 300 + Math.random() * 700); }).then(async () => {
+    fetching = null;
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const region of root.querySelectorAll("[data-region]")) {
+      const newer = fresh.querySelector(`[data-region="${region.dataset.region}"]`);
+      if (newer && !region.contains(document.activeElement)) region.replaceWith(document.importNode(newer, true));
+    }
+    document.title = fresh.title;
+    if (!fresh.querySelector("[data-live]")) finish();
+  }).catch(() => {});
+}
+
+let source = null;
+let poller = null;
+let heardAt = Date.now();
+let over = false;
+
+function finish() {
+  over = true;
+  source?.close();
+  clearInterval(poller);
+  note.textContent = "";
+}
+
+function take(run, isNews) {
+  const item = root.querySelector(`[data-run="${CSS.escape(run.id)}"]`);
+  if (item && run.state === "running") {
+    show(item, run);
+    chart.add(run);
+  }
+  if (isNews || (!item && run.state === "running")) renew();
+}
+
+async function poll() {
+  const one = root.dataset.live.startsWith("/reproductions/");
+  try {
+    const answer = await fetch(one ? `/v1${root.dataset.live}` : "/v1/reproductions?state=running&limit=50");
+    if (!answer.ok) throw new Error(String(answer.status));
+    const said = await answer.json();
+    note.textContent = "Live, asked for every two seconds.";
+    const known = new Set([...root.querySelectorAll("[data-run]")].map((item) => item.dataset.run));
+    for (const run of one ? [said] : said.items) {
+      take(run, one && run.state !== "running" && run.state !== "queued");
+      known.delete(run.id);
+    }
+    if (!one && known.size) renew();
+  } catch {
+    note.textContent = "The service does not answer; trying again.";
+  }
+}
+
+function startPolling() {
+  if (over || poller !== null) return;
+  poller = setInterval(poll, POLL_MS);
+  poll();
+}
+
+function stopPolling() {
+  clearInterval(poller);
+  poller = null;
+}
+
+function listen() {
+  source = new EventSource(root.dataset.events);
+  source.addEventListener("open", () => {
+    heardAt = Date.now();
+    stopPolling();
+    note.textContent = "Live.";
+  });
+  for (const [name, isNews] of Object.entries({ queued: true, running: true, progress: false, finished: true })) {
+    source.addEventListener(`reproduction.${name}`, (event) => {
+      heardAt = Date.now();
+      take(JSON.parse(event.data), isNews);
+    });
+  }
+  // EventSource tries again by itself unless it was refused for good; until it is back, ask.
+  source.addEventListener("error", startPolling);
+}
+
+if (root) {
+  document.querySelectorAll("[data-region] [data-run], [data-region][data-run]").forEach(() => {});
+  listen();
+  // A proxy that holds the stream back looks like a quiet service: after a while without a word, ask besides.
+  setInterval(() => { if (!over && Date.now() - heardAt > SILENCE_MS) startPolling(); }, 5000);
+}
