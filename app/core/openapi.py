@@ -73,6 +73,8 @@ def _name_pages(document: Json) -> None:
         return {names.get(name, name): renamed(one) for name, one in node.items()}
 
     document |= renamed(document)
+    for name in names.values():
+        document["components"]["schemas"][name]["title"] = name
 
 
 def _hoisted(node: Any, schemas: Json, *, top: bool = False) -> Any:  # noqa: ANN401  # any JSON
