@@ -94,7 +94,8 @@ def _candidates(file: ClaimsFile) -> list[Candidate]:
 def _checked(candidates: list[Candidate], *, force: bool) -> list[tuple[str, ClaimPost]]:
     posts: list[tuple[str, ClaimPost]] = []
     errors: list[FieldError] = []
-    bad, seen = 0, {}
+    seen: dict[tuple[str, str, str, str, Decimal], str] = {}
+    bad = 0
     for candidate in candidates:
         found = _check(candidate, force=force)
         if isinstance(found, ClaimPost):

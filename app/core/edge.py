@@ -12,11 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.errors import MEDIA_TYPE, ProblemResponse, http_problem
 
-HEAD: Final = "head_is_asked"
-"""In a request's scope: only the headers of the answer go out, so nobody need make its body."""
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
-HEAD: Final = "head"
-"""In the scope of a request whose answer's body nobody gets: what would go on for ever may leave it out."""
+HEAD: Final = "head_is_asked"
+"""In the scope of a request whose answer goes out without its body: nobody need make it, least of all an endless one."""
 
 
 class Edge:

@@ -110,7 +110,7 @@ def rows(session: Session, *, current: bool | None) -> Iterator[dict[str, Any]]:
         yield _row(row)
 
 
-def _select() -> Select[Any]:
+def _select() -> Select[*tuple[Any, ...]]:
     return (
         select(
             Verdict.id,

@@ -76,7 +76,7 @@ def metric_posterior(
     cells = generator.standard_gamma(shape.ravel(), (count, matrix.size))
     cells /= cells.sum(axis=1, keepdims=True)
     if population is not None:
-        cells = matrix.ravel() + generator.multinomial(population - n, cells)
+        cells = (matrix.ravel() + generator.multinomial(population - n, cells)).astype(np.float64)
     return MetricPosterior(estimate, np.sort(metric(cells.reshape(count, *matrix.shape))), seed)
 
 

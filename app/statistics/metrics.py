@@ -102,4 +102,4 @@ def _rest(shares: Floats) -> Floats:
 
 def _share(part: ArrayLike, whole: ArrayLike) -> Floats:
     top, below = np.broadcast_arrays(np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64))
-    return np.divide(top, below, out=np.zeros(top.shape), where=below > 0)
+    return np.asarray(np.divide(top, below, out=np.zeros(top.shape), where=below > 0))

@@ -98,7 +98,7 @@ def _more(measured: MetricMeasurement, zone: Zone, *, finite: bool, seed: int) -
 def _grown(confusion: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """The matrix of `size` items with the same shares: whole counts, the largest remainders rounded up."""
     exact = confusion * (size / confusion.sum())
-    counts = np.floor(exact).astype(np.int64)
+    counts: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     short = size - int(counts.sum())
     if short > 0:
         most = np.argsort((counts - exact).ravel(), kind="stable")[:short]

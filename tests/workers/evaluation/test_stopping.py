@@ -38,7 +38,7 @@ def right(catalogue: Path) -> np.ndarray:
     split = load_split(wanted.data, root=catalogue, cache=catalogue)
     released = load_predictions(wanted.model, root=catalogue, cache=catalogue)  # type: ignore[arg-type]
     answers = dict(zip(released.ids, released.predicted.tolist(), strict=True))
-    return np.array([answers[one] for one in split.ids]) == split.labels
+    return np.asarray(np.array([answers[one] for one in split.ids]) == split.labels)
 
 
 def _open(catalogue: Path, wanted: DriverSpec) -> Run:

@@ -45,7 +45,8 @@ def tokenized(spec: DriverSpec, classifier: Classifier, catalogue: Path) -> Toke
 def logits(classifier: Classifier, tokenized: Tokenized) -> NDArray[np.float32]:
     plan = plan_batches([len(example) for example in tokenized.examples], budget=1024, seed=0)
     found = np.full((len(_ROWS), 3), np.nan, dtype=np.float32)
-    for positions, part in Predictor(classifier).run(tokenized.examples, plan, None):
+    predictor = Predictor(classifier)
+    for positions, part in predictor.run(tokenized.examples, plan, predictor.exact_logits):
         found[positions] = part
     return found
 
