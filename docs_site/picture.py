@@ -18,6 +18,14 @@ MARGIN: Final = 0.02
 _LOW, _HIGH, _LEFT, _WIDTH, _ROW, _TOP = 0.82, 0.97, 170.0, 540.0, 62.0, 74.0
 
 
+_ROOT: Final = 'aria-labelledby="title" font-family="sans-serif" font-size="13"'
+_STYLE: Final = (
+    "<style>text{fill:#222}.axis{stroke:#888}.zone{fill:#2e7d32;opacity:.14}.claim{stroke:#2e7d32}"
+    ".i90{stroke:#1f4e9c;stroke-width:9}.i95{stroke:#1f4e9c;stroke-width:2}.dot{fill:#fff;stroke:#1f4e9c}"
+    "@media (prefers-color-scheme:dark){text{fill:#ddd}.i90,.i95,.dot{stroke:#8ab4f8}.dot{fill:#222}}</style>"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A measurement and what the rule says of it."""
@@ -52,19 +60,15 @@ def decision_picture() -> str:
     first = rows[0].decision
     low, high = first.reported - first.margin, first.reported + first.margin
     bottom = _TOP + _ROW * len(rows)
+    x = f"{_x(first.reported):.1f}"
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 {bottom + 46:.0f}" role="img" '
-        'aria-labelledby="title" font-family="sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 {bottom + 46:.0f}" role="img" {_ROOT}>',
         f'<title id="title">{escape(_words(rows))}</title>',
-        "<style>text{fill:#222}.axis{stroke:#888}.zone{fill:#2e7d32;opacity:.14}.claim{stroke:#2e7d32}"
-        ".i90{stroke:#1f4e9c;stroke-width:9}.i95{stroke:#1f4e9c;stroke-width:2}.dot{fill:#fff;stroke:#1f4e9c}"
-        "@media (prefers-color-scheme:dark){text{fill:#ddd}.i90,.i95,.dot{stroke:#8ab4f8}.dot{fill:#222}}</style>",
+        _STYLE,
         f'<rect class="zone" x="{_x(low):.1f}" y="40" width="{_x(high) - _x(low):.1f}" height="{bottom - 40:.1f}"/>',
-        f'<line class="claim" x1="{_x(first.reported):.1f}" x2="{_x(first.reported):.1f}" y1="40" y2="{bottom:.1f}" '
-        'stroke-dasharray="4 3"/>',
-        f'<text x="{_x(first.reported):.1f}" y="20" text-anchor="middle">reported 91.8 %</text>',
-        f'<text x="{_x(first.reported):.1f}" y="35" text-anchor="middle" font-size="11">'
-        f"margin ± {first.margin:.4f}</text>",
+        f'<line class="claim" x1="{x}" x2="{x}" y1="40" y2="{bottom:.1f}" stroke-dasharray="4 3"/>',
+        f'<text x="{x}" y="20" text-anchor="middle">reported 91.8 %</text>',
+        f'<text x="{x}" y="35" text-anchor="middle" font-size="11">margin ± {first.margin:.4f}</text>',
         *(part for number, row in enumerate(rows) for part in _row(row, _TOP + _ROW * number)),
         *_axis(bottom),
         "</svg>",

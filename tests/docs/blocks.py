@@ -8,7 +8,9 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 RUN: Final = frozenset({"sh", "python"})
-_FENCE: Final = re.compile(r"^(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<kind>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE: Final = re.compile(
+    r"^(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<kind>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 ORDER: Final = (
     "docs/index.md",
     "docs/quick-start.md",
