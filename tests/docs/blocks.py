@@ -31,6 +31,7 @@ NOT_RUN_UNMARKED: Final = {
     "README.md: deploy/up.sh": "as above",
     "README.md: deploy/test.sh": "it would run these tests",
     "README.md: curl -s -X POST": "the first line asks arXiv; the others are run in docs/guides/add-a-paper.md",
+    "README.md: export KEY=": "a model measures for minutes; docs/guides/follow-a-run.md does it on predictions",
     "README.md: export VERDICTS_DATABASE_URL": "needs a database and a Redis elsewhere",
     "README.md: .venv/bin/verdicts backup": "stops the service; tests/backup does it",
     "README.md: export OTEL_EXPORTER_OTLP_ENDPOINT": "a setting; tests/telemetry uses it",
