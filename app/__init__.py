@@ -8,6 +8,7 @@ api            the routers, in two lists: public and protected
 cli            the command `verdicts`
 backup         the whole database in one file, and back
 hot            what is read most, answered from memory before FastAPI is reached
+webhooks       events brought to whoever asked for them
 dashboard      what people see: server-rendered pages over the same queries
 exports        what others take with them: verdicts for model cards, research objects, attestations; the whole data set
 badges         what others embed to show a verdict

@@ -16,6 +16,7 @@ from app.exports import endpoints as exports
 from app.papers import endpoints as papers
 from app.reproductions import endpoints as reproductions
 from app.verdicts import endpoints as verdicts
+from app.webhooks import endpoints as webhooks
 
 # A paper's own address ends in an id that may hold a slash, so the routes below a paper come before it.
 PUBLIC: Final[tuple[APIRouter, ...]] = (
@@ -32,6 +33,7 @@ PUBLIC: Final[tuple[APIRouter, ...]] = (
 )
 PROTECTED: Final[tuple[APIRouter, ...]] = (
     access.protected,
+    webhooks.protected,
     verdicts.protected,
     reproductions.protected,
     claims.protected,

@@ -48,6 +48,8 @@ from app.hot.serving import Serving
 from app.reference import CONTACT, LICENCE, SERVERS, read_reference
 from app.reproductions.metrics import QueueMetrics
 from app.reproductions.sweeper import Sweeper
+from app.webhooks.courier import Courier
+from app.webhooks.prune import prune_deliveries
 
 DESCRIPTION = """
 Papers report numbers; nobody knows which of them hold. This service re-measures a reported number and serves the
@@ -125,10 +127,14 @@ def create_app(settings: Settings | None = None) -> Service:
     app.state.serving = Serving(settings, app.state.database)
     app.state.registry = CollectorRegistry()
     # The API sweeps too, so that runs expire and bells ring again while no worker is up.
-    chores = {"purged_events": partial(prune_events, keep_days=settings.events.keep_days)}
+    chores = {
+        "purged_events": partial(prune_events, keep_days=settings.events.keep_days),
+        "purged_deliveries": partial(prune_deliveries, keep_days=settings.events.keep_days),
+    }
     app.state.sweeper = Sweeper(app.state.database, app.state.doorbell, settings.queue, chores=chores)
     serving = app.state.serving
     app.state.feed = Feed(app.state.database, settings.events, serving.cache.watch, serving.settled)
+    app.state.courier = Courier(app.state.database, settings.webhooks, serving.cache.watch)
     app.state.streams = Slots(settings.events)
     app.state.registry.register(StreamMetrics(app.state.streams))
     app.state.registry.register(HotMetrics(app.state.serving))
@@ -157,9 +163,11 @@ def serve() -> ASGIApp:
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     await app.state.serving.open()
     await app.state.feed.open()
+    await app.state.courier.open()
     with app.state.sweeper:
         yield {STOPPING: app.state.feed.stop}
     await app.state.feed.close()
+    await app.state.courier.close()
     await app.state.serving.close()
     app.state.journal.flush()
     app.state.doorbell.close()

@@ -2,11 +2,12 @@
 
 Usage: `python benchmarks/cold_start.py [--shapes large] [--repeats 3]`, with the worker extra installed.
 
-Each repeat is a new Python process that does what a worker does with its first run: imports, the split read and checked,
-the checkpoint looked over and hashed, loaded, laid out; all 9,815 pairs tokenised; the first batch predicted. The shapes
-are those of benchmarks/evaluator.py (random weights but for `minilm`), the split is MNLI validation matched. A first
-process warms the page cache, and is not counted. Wall-clock time is what the goal is about (4 s); CPU time is printed
-beside it, because a busy machine stretches the first and hardly the second. `--threads 0` leaves torch its own choice.
+Each repeat is a new Python process that does what a worker does with its first run: imports, the split read and
+checked, the checkpoint looked over and hashed, loaded, laid out; all 9,815 pairs tokenised; the first batch predicted.
+The shapes are those of benchmarks/evaluator.py (random weights but for `minilm`), the split is MNLI validation matched.
+A first process warms the page cache, and is not counted. Wall-clock time is what the goal is about (4 s); CPU time is
+printed beside it, because a busy machine stretches the first and hardly the second. `--threads 0` leaves torch its own
+choice.
 """
 
 import argparse

@@ -41,7 +41,8 @@ make_deterministic(0)
 pairs = sample_pairs(shape, 9815, seed=20261123)
 marks = {"imports and texts": peak()}
 spec = ClassifierModel(kind="sequence-classification", source=FolderSource(path=str(folder)), max_length=MAX_LENGTH)
-classifier = load_classifier(check_model(spec, root=folder, cache=folder), LABELS, device=torch.device("cpu"), dtype=dtype)
+checked = check_model(spec, root=folder, cache=folder)
+classifier = load_classifier(checked, LABELS, device=torch.device("cpu"), dtype=dtype)
 marks["loaded"] = peak()
 firsts, seconds = [one for one, _ in pairs.texts], [two for _, two in pairs.texts]
 examples = classifier.tokenizer.encode(firsts, seconds).examples

@@ -4,30 +4,42 @@
 # Usage: deploy/test.sh [ARGUMENTS OF PYTEST]     e.g. deploy/test.sh -k lease     runs just these tests, with everything
 set -euo pipefail
 cd "$(dirname "$0")/.."
-service=(tests/access tests/api tests/badges tests/claims tests/core tests/house tests/papers)
+# The rooms whose tests need nothing of the worker, and those that start processes and wait for them: these come first,
+# and more at a time than there are cores. What is in neither list runs after them.
+service=(
+  tests/access tests/api tests/badges tests/claims tests/client tests/core tests/dashboard tests/events tests/house
+  tests/papers tests/webhooks
+)
+waiting=(tests/faults tests/end_to_end tests/hot tests/hostile tests/cli tests/deploy tests/embedded)
+others=()
+for room in tests/*/; do
+  case " ${service[*]} ${waiting[*]} " in *" ${room%/} "*) ;; *) others+=("${room%/}") ;; esac
+done
+
 step() { printf '\n== %s\n' "$1"; shift; "$@"; }
 deploy/setup.sh embedded,worker,dev .venv-test
+deploy/browser.sh
 bin=.venv-test/bin
-export HF_HUB_OFFLINE=1
+export HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=PASSIVE
 step "format" $bin/ruff format --check .
 step "lint" $bin/ruff check .
 
-# Types and arrows take one core; the tests wait for each other and for the clock, and leave some of it.
 slow=$(mktemp)
 { step "types" $bin/mypy && step "arrows" $bin/lint-imports; } >"$slow" 2>&1 &
 slow_checks=$!
 trap 'kill $slow_checks 2>/dev/null || true; rm -f "$slow"' EXIT
 slow_ones() {
-  wait $slow_checks && cat "$slow" || { cat "$slow"; exit 1; }
+  if wait $slow_checks; then cat "$slow"; else cat "$slow"; exit 1; fi
 }
 
-run="-m pytest -q -n 2 --dist worksteal"
+# The tests of a file stay together, for what they share is made once a file.
+run="-m pytest -q --dist loadfile --no-loadscope-reorder"
 if [ $# -gt 0 ]; then
-  step "tests" $bin/python $run "$@"
+  step "tests" $bin/python $run -n 2 "$@"
   slow_ones
   exit
 fi
 deploy/setup.sh embedded,dev .venv-base
-step "the service's tests where torch is not installed" .venv-base/bin/python $run "${service[@]}"
+step "the service's tests where torch is not installed" .venv-base/bin/python $run -n 2 "${service[@]}"
 slow_ones
-step "all other tests" $bin/python $run "${service[@]/#/--ignore=}"
+step "all other tests" $bin/python $run -n 4 "${waiting[@]}" "${others[@]}"

@@ -46,8 +46,6 @@ class ThreadedRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401  # APIRoute's own
         super().__init__(path, threaded(endpoint), **options)
         self._head: Final = path.partition("{")[0]
-        if self.max_body_size is None:
-            self.app = _answering(self.get_route_handler())
 
     def matches(self, scope: AsgiScope) -> tuple[Match, AsgiScope]:
         """As ever; the beginning of the address is looked at first."""
@@ -57,13 +55,15 @@ class ThreadedRoute(APIRoute):
 
 
 def _answering(handler: Handler) -> ASGIApp:
-    """The handler as FastAPI wraps it, with one end for its dependencies, errors left to the layer further out."""
+    """The handler as FastAPI wraps it, with errors left to the layer further out."""
 
     async def app(scope: AsgiScope, receive: Receive, send: Send) -> None:
-        async with AsyncExitStack() as stack:
-            scope["fastapi_inner_astack"] = scope["fastapi_function_astack"] = stack
-            response = await handler(Request(scope, receive, send))
-        await response(scope, receive, send)
+        async with AsyncExitStack() as request_stack:
+            scope["fastapi_inner_astack"] = request_stack
+            async with AsyncExitStack() as function_stack:
+                scope["fastapi_function_astack"] = function_stack
+                response = await handler(Request(scope, receive, send))
+            await response(scope, receive, send)
 
     return app
 
@@ -81,6 +81,7 @@ class PublicRoute(ThreadedRoute):
     ) -> None:
         extra = {"security": [{}, {SCHEME: []}], **(openapi_extra or {})}
         super().__init__(path, endpoint, openapi_extra=extra, **options)
+        self._answer: Final = _answering(self.get_route_handler())
 
     def get_route_handler(self) -> Handler:
         """The handler, behind the door: nothing of the body is read before."""
@@ -94,8 +95,12 @@ class PublicRoute(ThreadedRoute):
 
     async def handle(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer; where reading takes a key, for its holder's eyes alone."""
-        closed = not cast("Gate", scope["app"].state.gate).reads_are_public
-        await super().handle(scope, receive, _privately(send) if closed else send)
+        if not cast("Gate", scope["app"].state.gate).reads_are_public:
+            await super().handle(scope, receive, _privately(send))
+        elif self.methods and scope["method"] in self.methods:
+            await self._answer(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
 
 
 class ProtectedRoute(ThreadedRoute):

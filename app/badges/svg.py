@@ -10,8 +10,9 @@ MEDIA_TYPE: Final = "image/svg+xml"
 HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
 """Opened by itself an SVG is a page; this one may load and run nothing."""
 _COLOURS: Final = {"brightgreen": "#4c1", "red": "#e05d44", "yellow": "#dfb317", "lightgrey": "#9f9f9f"}
-_DARK_ON: Final = frozenset({"brightgreen", "yellow", "lightgrey"})
-"""Where dark letters have more contrast than white ones (WCAG 2.2): white on the yellow would be 1.9 : 1."""
+_WHITE: Final = ("#fff", "#010101")
+_DARK: Final = ("#111", "#ccc")
+"""Letters and their shadow. Dark ones have 5 : 1 or more on every colour; white on the yellow would be 2 : 1."""
 _PADDING: Final = 5
 _QUOTES: Final = {'"': "&quot;", "'": "&apos;"}
 _FONT: Final = "Verdana,Geneva,DejaVu Sans,sans-serif"
@@ -22,7 +23,6 @@ def draw(badge: BadgeRead) -> str:
     label, message = _printable(badge.label), _printable(badge.message)
     left, right = (odd_width(text) + 2 * _PADDING for text in (label, message))
     name = escape(f"{label}: {message}", _QUOTES)
-    dark = badge.color in _DARK_ON
     # Ids are of what they clip, so that several badges may stand inside one page.
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" aria-label="{name}">'
@@ -34,14 +34,14 @@ def draw(badge: BadgeRead) -> str:
         f'<rect x="{left}" width="{right}" height="20" fill="{_COLOURS[badge.color]}"/>'
         f'<rect width="{left + right}" height="20" fill="url(#s)"/></g>'
         f'<g text-anchor="middle" font-family="{_FONT}" text-rendering="geometricPrecision" font-size="110">'
-        f"{_text(label, 5 * left + 10, left, dark=False)}{_text(message, 10 * left + 5 * right - 10, right, dark=dark)}"
+        f"{_text(label, 5 * left + 10, left, _WHITE)}{_text(message, 10 * left + 5 * right - 10, right, _DARK)}"
         "</g></svg>"
     )
 
 
-def _text(text: str, middle: int, width: int, *, dark: bool) -> str:
+def _text(text: str, middle: int, width: int, ink: tuple[str, str]) -> str:
     """A text with its shadow. Set ten times as large and scaled down, so that no browser rounds its glyphs."""
-    shadow, fill = ("#ccc", "#222") if dark else ("#010101", "#fff")
+    fill, shadow = ink
     length = 10 * (width - 2 * _PADDING)
     place = f'x="{middle}" transform="scale(.1)" textLength="{length}"'
     words = escape(text)

@@ -115,7 +115,7 @@ def _load(text: str) -> Any:  # noqa: ANN401  # any YAML
         _refuse_bombs(text)
         return yaml.load(text, Loader=_LOADER)  # noqa: S506  # the base loader makes nothing but texts
     except yaml.MarkedYAMLError as error:
-        line = mark.line + 1 if (mark := error.problem_mark) is not None else 1
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
         refuse_file(f"line {line} of the YAML: {error.problem or 'it cannot be read'}.")
     except (yaml.YAMLError, ValueError) as error:
         refuse_file(f"It is no YAML: {str(error).splitlines()[0][:200]}.")
@@ -126,9 +126,7 @@ def _refuse_bombs(text: str) -> None:
     depth = documents = 0
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.AliasEvent):
-            refuse_file(
-                f"line {event.start_mark.line + 1 if event.start_mark else 1} of the YAML: aliases are not read; write it out."
-            )
+            refuse_file("The YAML has aliases, which are not read; write out what they stand for.")
         documents += isinstance(event, yaml.DocumentStartEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST or documents > 1:

@@ -21,6 +21,7 @@ from app.cli.service import DataDirOption, JsonOption, connected, session_of
 from app.cli.show import console, document_panel, drivers_table, papers_table, verdict_panel
 from app.cli.source import KeyOption, ServerOption, source_of
 from app.cli.up import run_everything
+from app.cli.webhooks import webhooks
 from app.client.models import Driver, Page, PaperDocument, PaperSummary, Reproduction, Verdict
 from app.core.migrate import upgrade
 from app.core.quick import quick
@@ -32,6 +33,7 @@ from app.reproductions.schemas import ReproductionPost
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(keys, name="keys")
 app.add_typer(claims, name="claims")
+app.add_typer(webhooks, name="webhooks")
 app.add_typer(signing_key, name="signing-key")
 app.command()(audit)
 app.command()(verify)

@@ -14,7 +14,7 @@ from app.core.errors import MEDIA_TYPE, ProblemResponse, http_problem
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 HEAD: Final = "head_is_asked"
-"""In the scope of a request whose answer goes out without its body: nobody need make it, least of all an endless one."""
+"""In the scope of a request whose answer goes out without its body: nobody need make one, least of all an endless."""
 
 
 class Edge:

@@ -47,10 +47,17 @@ Entry: TypeAlias = tuple[float, bytes, Outcome, float, Client]
 seconds it took, and the client. A plain tuple, because the hot path makes one for each request."""
 
 
-@lru_cache(maxsize=16)
-def _stamp(milliseconds: int) -> str:
-    second, rest = divmod(milliseconds, 1000)
-    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(second))}.{rest:03d}Z"
+def _begin(moment: float) -> tuple[str, float]:
+    """How the lines of this millisecond begin, and when the next one does; in seconds since the epoch."""
+    milliseconds = int(moment * 1000)
+    stamp = f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+    begin = f'{{"event":"request","level":"info","logger":"access","timestamp":"{stamp}","request_id":"'
+    return begin, (milliseconds + 1) / 1000
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
 
 
 class _Hosts(dict[Client, str]):
@@ -97,18 +104,18 @@ class Journal(Collector):
     def flush(self) -> None:
         """Write and count what is noted."""
         entries, self._entries = self._entries, []
-        hosts, ahead = self._hosts, 1000 * (time() - monotonic())
-        last, stamp, lines = 0, "", []
+        hosts, ahead = self._hosts, time() - monotonic()
+        begin, begins, ends, lines = "", 0.0, 0.0, []
         for at, request_id, outcome, seconds, client in entries:
             outcome.counts[0 if seconds <= _FIRST else bisect_left(_BOUNDS, seconds)] += 1
             outcome.seconds.total += seconds
-            moment = int(at * 1000 + ahead)
-            if moment != last:
-                last, stamp = moment, _stamp(moment)
+            if not begins <= at < ends:  # another millisecond
+                begins = at
+                begin, ends = _begin(at + ahead)
+                ends -= ahead
             # One JSON object, as the other logs are.
             lines.append(
-                f'{{"event":"request","level":"info","logger":"access","timestamp":"{stamp}",'
-                f'"request_id":"{request_id.decode()}",{outcome.text},'
+                f'{begin}{request_id.decode()}",{outcome.text},'
                 f'"microseconds":{int(seconds * 1e6)},"client":{hosts[client]}}}\n'
             )
         if self._log and lines:

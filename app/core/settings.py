@@ -75,6 +75,30 @@ class EventSettings(BaseModel):
     """How long a client is asked to wait before it comes again."""
 
 
+class WebhookSettings(BaseModel):
+    """How events are brought to webhooks. Durations are in seconds."""
+
+    retries_s: tuple[Annotated[float, Field(ge=0)], ...] = (
+        *(5.0, 300.0, 1800.0, 7200.0, 18000.0),
+        *(36000.0, 50400.0, 72000.0, 86400.0),
+    )
+    """How long after each failed attempt the next one comes; a tenth more or less, so that not all come together."""
+    timeout_s: Annotated[float, Field(gt=0)] = 15.0
+    """For an attempt as a whole."""
+    lease_s: Annotated[float, Field(gt=0)] = 45.0
+    """So long a process may be at a receiver before another one takes over; longer than `timeout_s`."""
+    poll_s: Annotated[float, Field(gt=0)] = 1.0
+    at_once: Annotated[int, Field(ge=1)] = 16
+    """Receivers that a process is at."""
+    disable_after_days: Annotated[float, Field(gt=0)] = 5.0
+    """A receiver that has failed for so long is told nothing more, until its owner enables it again."""
+    previous_secret_hours: Annotated[float, Field(gt=0)] = 24.0
+    most_of_owner: Annotated[int, Field(ge=1)] = 20
+    allow_http: bool = False
+    allow_private: bool = False
+    """For a service and receivers in a network of one's own: whoever has a key can have requests sent into it."""
+
+
 class AccessSettings(BaseModel):
     """Who may do what, and how often."""
 
@@ -146,6 +170,7 @@ class Settings(BaseSettings):
     arxiv: ArxivSettings = ArxivSettings()
     serving: ServingSettings = ServingSettings()
     events: EventSettings = EventSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     exports: ExportSettings = ExportSettings()
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s<>\"?#]+[^\s<>\"?#/]$")] | None = None
     """Where readers reach the service, without a slash at the end: exports name it. Never taken from a Host header."""

@@ -173,18 +173,20 @@ def _decision(estimate: dict[str, Any], status: str, interval: Any, zone: str) -
         side = "inside" if status == "reproduced" else estimate["direction"]
         where = f"{side} the margin, from {zone}, which is the reported value ± {margin} points"
         return f"The interval has no width, as no item of the split is left to measure: the value lies {where}."
+    anytime = estimate["interval_method"] == "prior_posterior_ratio"
+    narrow, wide = ("The anytime-valid interval",) * 2 if anytime else ("The 90 % interval", "The 95 % interval")
     allowed = f"from {zone}, which is the reported value ± {margin} points"
     if status == "reproduced":
-        return f"The 90 % interval, {interval('90')}, lies wholly inside the margin: {allowed}."
+        return f"{narrow}, {interval('90')}, lies wholly inside the margin: {allowed}."
     if status == "not_reproduced":
-        return f"The 95 % interval, {interval('95')}, lies wholly {estimate['direction']} the margin: {allowed}."
+        return f"{wide}, {interval('95')}, lies wholly {estimate['direction']} the margin: {allowed}."
     more = estimate.get("more_examples_needed")
     ending = (
         f" About {numbers.whole(more)} more examples would decide it at this rate."
         if more
         else " No number of further examples of this split would decide it at this rate."
     )
-    return f"The 90 % interval, {interval('90')}, reaches across an edge of the margin: {allowed}.{ending}"
+    return f"{narrow}, {interval('90')}, reaches across an edge of the margin: {allowed}.{ending}"
 
 
 def _confidence(estimate: dict[str, Any], verdict: VerdictRead) -> list[str]:

@@ -28,16 +28,13 @@ def printed_value(value: str, decimals: int, unit: str) -> str:
 
 def share(value: float, unit: str = "percent", digits: int = 2) -> str:
     """A share of 1 in the unit of a claim: `91.34 %`, or `0.9134`, which has two digits more."""
-    if unit == "percent":
-        return f"{value * 100:.{digits}f}{NARROW}%"
-    return f"{value:.{digits + 2}f}"
+    text = f"{value * 100:.{digits}f}{NARROW}%" if unit == "percent" else f"{value:.{digits + 2}f}"
+    return text.replace("-", MINUS)
 
 
 def span(low: float, high: float, unit: str = "percent", digits: int = 2) -> str:
     """An interval: `90.21 to 92.38 %`."""
-    if unit == "percent":
-        return f"{low * 100:.{digits}f} to {high * 100:.{digits}f}{NARROW}%"
-    return f"{low:.{digits + 2}f} to {high:.{digits + 2}f}"
+    return f"{share(low, unit, digits).removesuffix(NARROW + '%')} to {share(high, unit, digits)}"
 
 
 def points(value: float, digits: int = 2) -> str:

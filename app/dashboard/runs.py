@@ -30,6 +30,7 @@ from app.reproductions.workers import read_crew
 from app.statistics.printed import ReportedValue
 
 router = page_router()
+_WATCHED: Final = "accuracy"
 _RUNNING: Final = 50
 _ENDED: Final = 15
 
@@ -43,15 +44,13 @@ class Target:
     unit: str
     decimals: int
     printed: str
-    row: str
-    column: str
     data: str
-    size: int
+    metric: str
 
     @classmethod
     def of(cls, spec: dict[str, Any]) -> "Target":
         """From the specification that the run was asked with."""
-        claim, data, drawn = spec["claim"], spec["data"], spec["slice"]
+        claim, data = spec["claim"], spec["data"]
         text, unit = claim["reported_value"], claim["unit"]
         value = ReportedValue.from_printed(Decimal(text), unit)
         return cls(
@@ -60,11 +59,14 @@ class Target:
             unit=unit,
             decimals=len(text.partition(".")[2]),
             printed=text,
-            row=claim["row"],
-            column=claim["column"],
             data=f"{data['name']} {data['split']}",
-            size=drawn["size"] or data["size"],
+            metric=spec.get("metric", _WATCHED),
         )
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the running estimate, which is always the accuracy, is of the claim's own metric."""
+        return self.metric == _WATCHED
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,14 @@ METHOD: Final = {
     "effective_sample_clopper_pearson": "Clopper–Pearson on the effective sample",
     "effective_sample_inverted_hypergeometric": "inverted hypergeometric on the effective sample",
     "prior_posterior_ratio": "anytime-valid, prior–posterior ratio",
+    "bayesian_bootstrap": "Bayesian bootstrap",
+}
+METRIC: Final = {
+    "f1": "F1",
+    "f1_macro": "macro F1",
+    "f1_micro": "micro F1",
+    "f1_weighted": "weighted F1",
+    "mcc": "Matthews’s correlation",
 }
 STATE: Final = {
     "queued": "Queued",
@@ -91,6 +99,11 @@ STATE_MEANING: Final = {
     "cancelled": "Somebody cancelled it.",
     "expired": "No worker took it in time.",
 }
+
+
+def metric(name: str) -> str:
+    """A metric as prose has it; one without a name of its own as the API does."""
+    return METRIC.get(name, plain(name))
 
 
 def plain(word: str | None) -> str:

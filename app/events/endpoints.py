@@ -43,17 +43,17 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
 
 def get_since(
     header: Annotated[
-        str | None,
+        str,
         Header(alias="Last-Event-ID", pattern=_POSITION, description="The id of the last event that was heard."),
-    ] = None,
+    ] = "",
     query: Annotated[
-        str | None,
+        str,
         Query(
             alias="last_event_id",
             pattern=_POSITION,
             description="The same, for a first connection, to which browsers add no header. 0 is the whole log.",
         ),
-    ] = None,
+    ] = "",
 ) -> int | None:
     """The event to go on from; the header counts, where there are both."""
     given = header or query

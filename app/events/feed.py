@@ -28,6 +28,7 @@ _KEPT_BYTES: Final = 8 * 1024 * 1024
 _PAGE: Final = 100
 _READERS: Final = 4
 """Streams that read old events at once; more would take the database's connections from everybody else."""
+_PARTING_S: Final = 10.0
 _log = structlog.get_logger(__name__)
 
 
@@ -81,16 +82,21 @@ class Feed:
         self._followers: Final[set[Follower]] = set()
         self._present: Final = asyncio.Event()
         self._readers: Final = asyncio.Semaphore(_READERS)
+        self._over: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Begin."""
-        self._task = asyncio.create_task(self._run(), name="events")
+        self._over = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run(self._over), name="events")
 
     async def close(self) -> None:
-        """End the streams, and the reading."""
+        """End the streams, and the reading; what is being read in a thread is waited for."""
         self.stop()
-        if self._task is not None:
+        if self._over is not None and self._task is not None:
+            self._over.set_result(None)
+            self._present.set()
+            await asyncio.wait([self._task], timeout=_PARTING_S)
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
@@ -139,15 +145,17 @@ class Feed:
             found = await to_thread.run_sync(read)
         return found, (found[-1].position or upto) if len(found) == _PAGE else max(position, upto)
 
-    async def _run(self) -> None:
+    async def _run(self, over: "asyncio.Future[None]") -> None:
         while True:
             await self._present.wait()
+            if over.done():
+                return
             with self._watch(SUBJECT) as changed:
                 complete = await self._tell()
                 if not self._followers:
                     self._rest()
                 elif complete:
-                    await asyncio.wait([changed], timeout=self.settings.poll_s)
+                    await asyncio.wait({changed, over}, timeout=self.settings.poll_s, return_when="FIRST_COMPLETED")
 
     async def _tell(self) -> bool:
         """Read what is new and wake those whom it is for; whether that was all."""

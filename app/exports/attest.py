@@ -90,6 +90,7 @@ def _measurement(subject: Subject, counts: tuple[int, int]) -> dict[str, Any]:
         "labels": labels,
         "split_label_counts": split,
         "confusion": content.get("confusion"),
+        "positive_label": (subject.driver or {}).get("positive_label"),
         "counts": facts.get("counts"),
         "n": counts[0],
         "correct": counts[1],

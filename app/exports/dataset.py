@@ -153,7 +153,7 @@ def _select() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _row(row: Row[Any]) -> dict[str, Any]:
+def _row(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     axes, decision = row.protocol_axes or {}, row.decision or {}
     counts = counts_of({"confusion": row.confusion, "facts": {"counts": row.counts}}) or (None, None)
     intervals = {

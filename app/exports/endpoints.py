@@ -34,7 +34,7 @@ def _benchmark(
         str | None,
         Query(
             max_length=200,
-            pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$",
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$",
             description="For eval-results: the data set's id on the Hugging Face hub.",
             examples=["nyu-mll/glue"],
         ),
@@ -68,7 +68,7 @@ _CONTENT: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The document, in the media type of its format.",
         "content": {
-            media: {"schema": {"type": "string" if media == YAML else "object"}, "examples": EXAMPLES[media]}
+            media: {"schema": {"type": ["object", "array"] if media == YAML else "object"}, "examples": EXAMPLES[media]}
             for media in (YAML, JSON_LD, STATEMENT, ENVELOPE)
         },
     }

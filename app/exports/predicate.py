@@ -6,7 +6,7 @@ Documented for readers in docs/exports.md under the predicate's own type.
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from app.core.clock import Instant
 from app.models import VerdictKind, VerdictOrigin
@@ -14,6 +14,7 @@ from app.papers.schemas import PRINTED
 from app.protocol.axes import ProtocolAxes, ProtocolMatch
 from app.protocol.driver import Estimand
 from app.protocol.slices import SliceKind
+from app.statistics.metrics import MetricName
 from app.verdicts.decide import VerdictStatus
 from app.verdicts.schemas import Count
 
@@ -66,6 +67,7 @@ class AttestedMeasurement(_Part):
     labels: list[str] | None
     split_label_counts: dict[str, Count] | None = Field(description="How many items of each label the split has.")
     confusion: list[list[Count]] | None = Field(description="By gold label (rows) and predicted label (columns).")
+    positive_label: str | None = Field(default=None, description="Of the metric `f1`: the label that it is about.")
     counts: list[AttestedStratum] | None
     n: Count
     correct: Count
@@ -76,10 +78,11 @@ class AttestedDecision(BaseModel):
 
     model_config = ConfigDict(frozen=True)  # a later version of the service may say more
 
+    metric: MetricName = MetricName.accuracy
     status: VerdictStatus
     direction: str | None
-    score: _Share
-    estimate: _Share
+    score: FiniteFloat
+    estimate: FiniteFloat
     standard_error: float | None
     estimand: Estimand
     interval_90: tuple[float, float]
@@ -92,6 +95,9 @@ class AttestedDecision(BaseModel):
     ceiling: float
     confidence: _Share
     rule_version: str
+    early_stopping: bool = False
+    bootstrap_seed: int | None = None
+    bootstrap_draws: int | None = None
 
 
 class AttestedVerdict(_Part):

@@ -13,12 +13,13 @@ from math import isclose
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from pydantic import ValidationError
 from securesystemslib.signer import Key
 
 from app.exports.predicate import PREDICATE_TYPE, PREDICTIONS, Predicate, Statement
 from app.exports.signing import SignatureError, open_envelope
-from app.statistics.binomial import IntervalMethod
+from app.statistics.metrics import MetricName
 from app.verdicts.decide import (
     RULE_VERSION,
     Decision,
@@ -27,6 +28,7 @@ from app.verdicts.decide import (
     Stratum,
     decide,
 )
+from app.verdicts.decide_metric import MetricMeasurement, decide_metric
 from app.verdicts.evidence import Confusion, measurement_of
 from app.verdicts.schemas import LARGEST_SPLIT
 
@@ -157,7 +159,8 @@ def _prediction(line: bytes, last: int) -> tuple[int, str, str]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         msg = f"what follows row {last} of the predictions is no prediction"
         raise RecomputationError(msg) from error
-    if not isinstance(row, int) or row <= last or correct is not (gold == predicted):
+    named = isinstance(gold, str) and isinstance(predicted, str)
+    if not isinstance(row, int) or row <= last or not named or correct is not (gold == predicted):
         msg = f"row {row!r} of the predictions is out of order, or not as correct as it says"
         raise RecomputationError(msg)
     return row, gold, predicted
@@ -169,17 +172,9 @@ def _decide_again(predicate: Predicate) -> None:
     if stated.rule_version != RULE_VERSION:
         msg = f"it was decided by version {stated.rule_version} of the rule; this program knows version {RULE_VERSION}"
         raise AttestationError(msg)
-    claim = predicate.claim
     try:
         measurement = _measurement(predicate)
-        again = decide(
-            ReportedValue.from_printed(Decimal(claim.reported_value), claim.unit),
-            measurement,
-            estimand=stated.estimand,
-            margin=stated.delta,
-            match=predicate.protocol_match,
-            early_stopping=stated.interval_method == IntervalMethod.prior_posterior_ratio,
-        )
+        again = _decision(predicate, measurement)
     except ValueError as error:
         msg = f"the counts of the attestation cannot be: {error}"
         raise RecomputationError(msg) from error
@@ -187,6 +182,31 @@ def _decide_again(predicate: Predicate) -> None:
     if different:
         msg = f"the evidence gives another {', '.join(different)} than the attestation states: {_summary(again)}"
         raise RecomputationError(msg)
+
+
+def _decision(predicate: Predicate, measurement: Measurement) -> Decision:
+    stated, claim = predicate.decision, predicate.claim
+    reported = ReportedValue.from_printed(Decimal(claim.reported_value), claim.unit)
+    if stated.metric is MetricName.accuracy:
+        return decide(
+            reported,
+            measurement,
+            estimand=stated.estimand,
+            margin=stated.delta,
+            match=predicate.protocol_match,
+            early_stopping=stated.early_stopping,
+        )
+    counts = predicate.measurement
+    positive = None if counts.positive_label is None else (counts.labels or []).index(counts.positive_label)
+    matrix = np.array(counts.confusion or [[0]], dtype=np.int64)
+    return decide_metric(
+        reported,
+        MetricMeasurement(stated.metric, matrix, measurement.population or 0, positive),
+        estimand=stated.estimand,
+        margin=stated.delta,
+        match=predicate.protocol_match,
+        seed=stated.bootstrap_seed or 0,
+    )
 
 
 def _measurement(predicate: Predicate) -> Measurement:

@@ -53,7 +53,7 @@ class Answer:
 
     @property
     def lines(self) -> tuple[bytes, bytes]:
-        """The headers of a 200 and of a 304 as they go over the wire."""
+        """The headers of a 200 and of a 304 as they go over the wire, up to the id of the request."""
         if self._lines is None:
             self._lines = _lines(self.headers), _lines(self.unchanged)
         return self._lines
@@ -65,7 +65,7 @@ class Answer:
 
 
 def _lines(headers: Headers) -> bytes:
-    return b"".join([b"%b: %b\r\n" % header for header in headers])
+    return b"".join([*(b"%b: %b\r\n" % header for header in headers), b"x-request-id: "])
 
 
 @dataclass(slots=True)

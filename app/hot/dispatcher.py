@@ -9,6 +9,7 @@ from app.core.etag import JSON, READS, held_tag, served
 from app.hot.cache import Answer, Headers, Key
 from app.hot.capture import capture
 from app.hot.conditions import Conditions, conditions_of
+from app.hot.documents import ABSENT
 from app.hot.serving import Serving
 from app.hot.subjects import Subject, document_of, subject_of
 
@@ -72,6 +73,7 @@ class Hot:
             answer = await self._document(subject, key, arxiv_id)
             if answer is not None:
                 return answer
+            scope = {**scope, ABSENT: True}
 
         async def fill() -> Answer:
             with self._serving.cache.fill(subject.name) as under_way:

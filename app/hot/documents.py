@@ -12,6 +12,8 @@ from app.hot.subjects import document_of
 
 _ELSEWHERE: Final = frozenset({b"if-none-match", b"content-length", b"transfer-encoding"})
 """What asks for more than the document: FastAPI's business."""
+ABSENT: Final = "document_absent"
+"""In a request's scope: whoever let it in has looked for the document already."""
 
 
 class Documents:
@@ -31,7 +33,7 @@ class Documents:
         await Response(body, headers=served(etag), media_type=JSON)(scope, receive, send)
 
     async def _document(self, scope: Scope) -> Document | None:
-        if scope["method"] != "GET" or any(name in _ELSEWHERE for name, _ in scope["headers"]):
+        if scope["method"] != "GET" or ABSENT in scope or any(name in _ELSEWHERE for name, _ in scope["headers"]):
             return None
         arxiv_id = document_of(scope["path"])
         return await asyncio.shield(self._loader.document(arxiv_id)) if arxiv_id is not None else None

@@ -11,12 +11,14 @@ from app.models.paper import Paper, PaperAlias, PaperDocument, PaperVersion, Pap
 from app.models.reproduction import Reproduction, ReproductionState
 from app.models.serving import ServingProcess
 from app.models.verdict import Verdict, VerdictKind, VerdictOrigin
+from app.models.webhook import DeliveryState, Webhook, WebhookAttempt, WebhookDelivery
 
 __all__ = [
     "ApiKey",
     "AuditEntry",
     "Base",
     "Claim",
+    "DeliveryState",
     "Driver",
     "Event",
     "Evidence",
@@ -33,4 +35,7 @@ __all__ = [
     "Verdict",
     "VerdictKind",
     "VerdictOrigin",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookDelivery",
 ]

@@ -1,9 +1,6 @@
 """Fetch a paper's metadata from the arXiv API: one allow-listed host, https, bounded time and bytes, no entities."""
 
-import ipaddress
 import re
-import socket
-from time import monotonic
 from typing import Final
 from xml.etree.ElementTree import Element, ParseError
 
@@ -12,6 +9,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from pydantic import ValidationError
 
+from app.core.outgoing import Deadline, NotPublicError, UnresolvedError, checked_address, pinned
 from app.core.settings import ArxivSettings
 from app.papers.errors import ArxivError, ArxivNotFoundError, PaperChangeError
 from app.papers.ids import PaperRef
@@ -19,6 +17,7 @@ from app.papers.schemas import PaperPut
 
 _ATOM: Final = "{http://www.w3.org/2005/Atom}"
 _ARXIV: Final = "{http://arxiv.org/schemas/atom}"
+_HTTPS: Final = 443
 _HEADERS: Final = {
     "User-Agent": "paper-verdicts",
     "Accept": "application/atom+xml",
@@ -38,63 +37,47 @@ def fetch_metadata(ref: PaperRef, settings: ArxivSettings, *, transport: httpx.B
 
 
 def _public_address(host: str) -> str:
-    """An address of the host that is reachable from anywhere: never one inside our own network."""
     try:
-        found = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
-    except OSError as error:
+        return checked_address(host, _HTTPS)
+    except UnresolvedError as error:
         detail = f"{host} cannot be resolved from here; try again later, or register the paper with PUT."
         raise ArxivError(detail) from error
-    addresses = [str(entry[4][0]) for entry in found]
-    if not addresses or not all(_is_public(ipaddress.ip_address(address)) for address in addresses):
+    except NotPublicError as error:
         detail = f"{host} resolves to an address that is not public; it is not contacted."
-        raise ArxivError(detail)
-    return addresses[0]
-
-
-def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether it is one host's on the open network; an IPv6 address that carries an IPv4 one is judged by that."""
-    if isinstance(address, ipaddress.IPv6Address):
-        carried = address.ipv4_mapped or address.sixtofour
-        if carried is not None:
-            return _is_public(carried)
-    return address.is_global and not address.is_multicast
+        raise ArxivError(detail) from error
 
 
 def _download(ref: PaperRef, settings: ArxivSettings, transport: httpx.BaseTransport | None) -> bytes:
-    # The connection goes to the address that was checked, so that a second look-up cannot lead elsewhere.
-    address = _public_address(settings.host)
-    literal = f"[{address}]" if ":" in address else address
-    request = httpx.Request(
-        "GET",
-        f"https://{literal}/api/query",
-        params={"id_list": ref.arxiv_id, "max_results": 1},
-        headers={"Host": settings.host, **_HEADERS},
-        extensions={"sni_hostname": settings.host},
-    )
+    asked = httpx.URL(f"https://{settings.host}/api/query", params={"id_list": ref.arxiv_id, "max_results": 1})
     try:
         with (
+            Deadline(settings.timeout_s) as deadline,
             httpx.Client(timeout=settings.timeout_s, follow_redirects=False, transport=transport) as client,
-            client.stream("GET", request.url, headers=request.headers, extensions=request.extensions) as response,
         ):
-            if response.status_code != httpx.codes.OK:
-                detail = f"arXiv answered {response.status_code}; try again later, or register the paper with PUT."
-                raise ArxivError(detail)
-            return _read_bounded(response, settings)
+            url, host, extensions = pinned(asked, _public_address(settings.host))
+            extensions["trace"] = deadline.trace
+            with client.stream("GET", url, headers={**host, **_HEADERS}, extensions=extensions) as response:
+                if response.status_code != httpx.codes.OK:
+                    detail = f"arXiv answered {response.status_code}; try again later, or register the paper with PUT."
+                    raise ArxivError(detail)
+                return _read_bounded(response, settings, deadline)
     except httpx.HTTPError as error:
+        if deadline.is_over:
+            detail = f"arXiv took more than {settings.timeout_s:g} s; try again later, or register the paper with PUT."
+            raise ArxivError(detail) from error
         detail = f"arXiv could not be asked ({type(error).__name__}); try again later, or register the paper with PUT."
         raise ArxivError(detail) from error
 
 
-def _read_bounded(response: httpx.Response, settings: ArxivSettings) -> bytes:
+def _read_bounded(response: httpx.Response, settings: ArxivSettings, deadline: Deadline) -> bytes:
     """The body, unless it grows too large, or drips in so slowly that no single read ever times out."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         detail = "arXiv's answer is compressed although it was asked for as it is; it was not used."
         raise ArxivError(detail)
-    deadline = monotonic() + settings.timeout_s
     body = bytearray()
     for piece in response.iter_raw():
         body += piece
-        if len(body) > settings.max_bytes or monotonic() > deadline:
+        if len(body) > settings.max_bytes or deadline.is_over:
             detail = f"arXiv's answer exceeds {settings.max_bytes} bytes or {settings.timeout_s:g} s; it was not used."
             raise ArxivError(detail)
     return bytes(body)

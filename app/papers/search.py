@@ -20,8 +20,8 @@ from app.models import Paper, PaperWord
 from app.papers.errors import PaperIdError
 from app.papers.ids import PaperRef
 
-MOST_LOOKED_AT: Final = 2000
-"""For one page: what a thousand papers cost at worst, doubled."""
+MOST_LOOKED_AT: Final = 1000
+"""For one page: what a thousand papers cost at worst, a million do not exceed."""
 _MOST_WORDS: Final = 8
 """Of those that have to be there together, so many are thought of as the list to walk."""
 _TOKEN: Final = re.compile(r"'((?:[^'\\]|''|\\\\)*)'|(<->|<\d+>|[&|!()])")
@@ -142,7 +142,7 @@ def _page(
     walks: Sequence[Walk], conditions: Sequence[ColumnElement[bool]], order: Order, after: Key | None, end: Key | None
 ) -> Select[Paper]:
     """The papers of the walks, in order, for which the conditions hold."""
-    if len(walks) == 1 and walks[0].source is Paper and len(conditions) <= 1:
+    if len(walks) == 1 and walks[0].source is Paper and len(conditions) <= 1 and end is None:
         query = select(Paper).order_by(*order.sorted(order.keys(Paper)))
         query = query.where(order.behind(Paper, after)) if after is not None else query
         return query.where(*conditions)

@@ -1,6 +1,8 @@
 """The queue in the metrics, read from Postgres when Prometheus asks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from math import inf
+from time import monotonic
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -15,20 +17,25 @@ from app.models import Reproduction, ReproductionState
 from app.reproductions.sweeper import Sweeper
 
 _STATES: Final = (ReproductionState.queued, ReproductionState.running)
+_ENDS: Final = tuple(state for state in ReproductionState if state.done)
+_COUNTED_S: Final = 60.0
+"""What has ended only grows, and counting it walks an index: so often is enough."""
 
 
 class QueueMetrics(Collector):
-    """Depth and age of the queue, runs in flight, the workers' last signs of life, and what this process swept."""
+    """Runs by state, age of the queue, the workers' last signs of life, and what this process swept."""
 
     def __init__(self, database: Database, sweeper: Sweeper) -> None:
         self._database, self._sweeper = database, sweeper
+        self._ended: Mapping[str, int] = {}
+        self._counted_at = -inf
 
     def collect(self) -> Iterator[Metric]:
         """What Prometheus is told; without the database, that it is not there and what the process knows itself."""
         up = GaugeMetricFamily(f"{PREFIX}_database_up", "1 where the database answers.")
         try:
             with self._database.unit_of_work() as session:
-                yield from _in_flight(session)
+                yield from _by_state(session, self._ends(session))
                 yield from _workers(session)
             up.add_metric([], 1)
         except SQLAlchemyError:
@@ -39,20 +46,28 @@ class QueueMetrics(Collector):
             swept.add_metric([action], number)
         yield swept
 
+    def _ends(self, session: Session) -> Mapping[str, int]:
+        """How many runs have ended how, as counted within the last minute."""
+        if monotonic() - self._counted_at > _COUNTED_S:
+            query = select(Reproduction.state, func.count()).where(Reproduction.state.in_(_ENDS))
+            found = {state.value: number for state, number in session.execute(query.group_by(Reproduction.state))}
+            self._ended, self._counted_at = {state.value: found.get(state.value, 0) for state in _ENDS}, monotonic()
+        return self._ended
+
     def describe(self) -> Iterator[Metric]:
         """Nothing: names are checked without asking the database."""
         return iter(())
 
 
-def _in_flight(session: Session) -> Iterator[Metric]:
-    runs = GaugeMetricFamily(
-        f"{PREFIX}_runs", "Runs in flight by state; the queue's depth is `queued`.", labels=["state"]
-    )
+def _by_state(session: Session, ended: Mapping[str, int]) -> Iterator[Metric]:
+    said = "Runs by state; the queue's depth is `queued`. What has ended is counted once a minute."
+    runs = GaugeMetricFamily(f"{PREFIX}_runs", said, labels=["state"])
+    for state, number in ended.items():
+        runs.add_metric([state], number)
     age = GaugeMetricFamily(
         f"{PREFIX}_oldest_run_seconds", "Age of the oldest run in flight by state.", labels=["state"]
     )
     for state in _STATES:
-        # Of what is in flight, by an index; what has ended is never counted.
         number, seconds = session.execute(
             select(
                 func.count(),

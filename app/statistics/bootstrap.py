@@ -73,10 +73,9 @@ def metric_posterior(
     count = min(draws or DRAWS, max(LEAST_DRAWS, MOST_CELLS // matrix.size))
     generator = np.random.Generator(np.random.PCG64(seed))
     shape = matrix + _prior(len(matrix))
-    cells = generator.standard_gamma(shape.ravel(), (count, matrix.size))
-    cells /= cells.sum(axis=1, keepdims=True)
-    if population is not None:
-        cells = (matrix.ravel() + generator.multinomial(population - n, cells)).astype(np.float64)
+    shares = generator.standard_gamma(shape.ravel(), (count, matrix.size))
+    shares /= shares.sum(axis=1, keepdims=True)
+    cells = shares if population is None else matrix.ravel() + generator.multinomial(population - n, shares)
     return MetricPosterior(estimate, np.sort(metric(cells.reshape(count, *matrix.shape))), seed)
 
 

@@ -12,6 +12,7 @@ from app.core.settings import QueueSettings, Settings
 from app.main import create_app
 from app.reproductions.lease import take_run
 from tests.api.helpers import DRIVER, NOBODY, PAPER, Api, Json, ok
+from tests.factories.runs import take
 
 ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]+")
 
@@ -75,7 +76,7 @@ def test_each_request_is_a_line(client: Api, lines: io.StringIO) -> None:
     assert found[3]["path"] == "/v1/papers?q=%22%0A"
     assert found[-1]["path"] == "/nothing/at\u2028all"
     routes = [line["route"] for line in found]
-    assert [routes[i] for i in (0, 1, 2, 6)] == [asked[i][2] for i in (0, 1, 2, 6)]
+    assert routes == [route for _, _, route, _ in asked]
     for line in found:
         assert line["microseconds"] >= 0
         assert line["client"] == "testclient"
@@ -101,7 +102,7 @@ def test_requests_are_counted_by_operation_and_not_by_address(client: Api) -> No
     assert 'http_requests_total{method="GET",route="/v1/papers/{paper_id}",status="404"} 20.0' in text
     assert 'http_requests_total{method="GET",route="/v1/papers/{paper_id}",status="200"} 3.0' in text
     assert 'http_requests_total{method="other",' in text
-    assert 'http_request_seconds_count{route="/v1/papers/{paper_id}"} 23.0' in text
+    assert 'http_request_seconds_count{route="/v1/papers/{paper_id}"} 24.0' in text  # the PUT, too
     assert "2101." not in text
 
 
@@ -119,6 +120,30 @@ def test_the_queue_and_the_memory_are_in_the_metrics(client: Api, catalogue: obj
     assert found["paper_verdicts_database_up"] == "1.0"
     assert float(found["paper_verdicts_hot_hits_total"]) + float(found["paper_verdicts_hot_misses_total"]) == 3
     assert found['paper_verdicts_swept_total{action="requeued"}'] == "0.0"
+
+
+def test_runs_are_counted_by_state_and_workers_by_their_silence(
+    client: Api, database: Database, catalogue: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del catalogue
+
+    def shown() -> dict[str, str]:
+        lines = client.get("/metrics").text.splitlines()
+        return dict(
+            line.rsplit(" ", 1) for line in lines if line.startswith(("paper_verdicts_runs", "paper_verdicts_w"))
+        )
+
+    runs = [ok(client.post(f"/v1/papers/{PAPER}/reproductions", json={"force": True}), 202)["id"] for _ in range(3)]
+    ok(client.post(f"/v1/reproductions/{runs[2]}/cancel"))
+    take(database, 'a "worker"')
+    found = shown()
+    assert float(found.pop('paper_verdicts_worker_silence_seconds{worker="a \\"worker\\""}')) >= 0
+    states = {"queued": 1, "running": 1, "succeeded": 0, "failed": 0, "cancelled": 1, "expired": 0}
+    assert found == {f'paper_verdicts_runs{{state="{state}"}}': f"{number:.1f}" for state, number in states.items()}
+    ok(client.post(f"/v1/reproductions/{runs[1]}/cancel"))
+    assert shown()['paper_verdicts_runs{state="cancelled"}'] == "1.0"  # of this minute
+    monkeypatch.setattr("app.reproductions.metrics._COUNTED_S", -1.0)
+    assert shown()['paper_verdicts_runs{state="cancelled"}'] == "2.0"
 
 
 def test_pages_of_other_origins_may_read_and_send_no_key(client: Api) -> None:

@@ -21,8 +21,11 @@ from app.exports.signing import (
     read_public_key,
 )
 from app.exports.verify import AttestationError, DigestMismatchError, RecomputationError, verify
+from app.verdicts.conclude import conclude_run
 from tests.api.helpers import PAPER, Api, Json, refused
 from tests.exports.helpers import FACTS, exported, hostile_claim, measured, posted
+from tests.factories.drivers import SIZE, make_subject
+from tests.factories.runs import ask, beat, predictions, take
 
 pytestmark = pytest.mark.usefixtures("catalogue")
 STATEMENT: Final = "application/vnd.in-toto+json"
@@ -128,6 +131,40 @@ def test_what_is_changed_after_the_signature_is_found_out(client: Api, signing: 
         verify(bare, key)
 
 
+NEW_ITEMS: Final = {"estimand": "superpopulation"}
+"""Of a whole split's own items everything is known, and nothing has to be drawn."""
+
+
+@pytest.mark.parametrize(
+    "driver",
+    [
+        {"metric": "f1_macro", "claim": {"metric": "f1_macro"}, "decision": NEW_ITEMS},
+        {"metric": "f1", "claim": {"metric": "f1"}, "positive_label": "neutral", "decision": NEW_ITEMS},
+        {
+            "slice": {"kind": "simple", "size": SIZE},
+            "protocol": {"data": "probability_slice"},
+            "decision": {"margin": 0.3, "early_stopping": True},
+        },
+    ],
+    ids=["f1_macro", "f1", "early stopping"],
+)
+def test_every_kind_of_decision_is_made_again(client: Api, database: Database, tmp_path: Path, driver: Json) -> None:
+    ask(database, make_subject(database, **driver))
+    lease = take(database)
+    beat(database, lease, predictions(wrong=[0, 4, 7]))
+    facts = {"data": {"label_counts": [4, 4, 4]}, "slice": {"size": SIZE}, "stopping": {"examined": SIZE}}
+    with database.unit_of_work() as session:
+        verdict_id = conclude_run(session, lease, facts).id
+    path = attestation(client, {"id": str(verdict_id)}, STATEMENT, tmp_path)
+    assert verify(path, None).recounted
+    lies = [set_in("decision", "interval_95", to=[0.1, 0.2]), set_in("decision", "early_stopping", to=False)]
+    if "metric" in driver:
+        lies[1] = set_in("decision", "bootstrap_seed", to=7)
+    for lie in lies:
+        with pytest.raises(RecomputationError):
+            verify(changed(path, lie), None)
+
+
 def test_without_a_key_it_is_unsigned_and_says_so(client: Api, database: Database, tmp_path: Path) -> None:
     refused(client.get(KEY), 404, "signing_key_not_configured")
     path = attestation(client, measured(client, database), STATEMENT, tmp_path)
@@ -208,7 +245,9 @@ def test_predictions_that_say_otherwise_are_found_out_even_if_their_digest_is_at
     lines = predictions.read_text().splitlines(keepends=True)
     wrong = lines[0].replace('"correct":false', '"correct":true')
     swapped = [json.dumps(json.loads(lines[0]) | {"predicted": "entailment", "correct": True}) + "\n", *lines[1:]]
-    for forged in (lines[1:], [*lines, lines[-1]], [wrong, *lines[1:]], swapped, ["[]\n"], ["{" * 100_000]):
+    no_text = json.dumps({"row": 0, "gold": [], "predicted": [], "correct": True}) + "\n"
+    other = [lines[1:], [*lines, lines[-1]], [wrong, *lines[1:]], swapped, ["[]\n"], ["{" * 100_000], [no_text]]
+    for forged in other:
         predictions.write_text("".join(forged))
         digest = sha256(predictions.read_bytes()).hexdigest()
 

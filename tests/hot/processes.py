@@ -21,6 +21,7 @@ LISTENERS = """
     WHERE datname = current_database() AND query LIKE 'UPDATE serving_processes%'
 """
 PATIENCE_S = 300.0
+NOWHERE = Path(os.devnull)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,16 @@ class ApiProcess:
 
 
 @contextmanager
-def api_process(forks: Forks, settings: dict[str, str]) -> Iterator[ApiProcess]:
+def api_process(forks: Forks, settings: dict[str, str], log: Path = NOWHERE) -> Iterator[ApiProcess]:
     """One process, up and answering."""
-    with api_processes(forks, settings, 1) as (only,):
+    with api_processes(forks, settings, 1, log) as (only,):
         yield only
 
 
 @contextmanager
-def api_processes(forks: Forks, settings: dict[str, str], number: int) -> Iterator[list[ApiProcess]]:
+def api_processes(
+    forks: Forks, settings: dict[str, str], number: int, log: Path = NOWHERE
+) -> Iterator[list[ApiProcess]]:
     """So many, started at the same time."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VERDICTS_")}
     with opened(settings["VERDICTS_DATABASE_URL"], pool_size=1) as database:
@@ -48,7 +51,7 @@ def api_processes(forks: Forks, settings: dict[str, str], number: int) -> Iterat
         started = []
         for _ in range(number):
             port = free_port()
-            process = forks.start(["api", "--port", str(port)], inherited | settings, Path(os.devnull))
+            process = forks.start(["api", "--port", str(port)], inherited | settings, log)
             stack.callback(_end, process)
             base = f"http://127.0.0.1:{port}"
             client = stack.enter_context(httpx.Client(base_url=base, timeout=60, event_hooks=hooks))

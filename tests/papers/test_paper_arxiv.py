@@ -2,7 +2,9 @@ import gzip
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -59,7 +61,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             # Redis, which the service counts requests in, is really there.
             return real(host, *more, **options) if host == "127.0.0.1" else found
 
-        monkeypatch.setattr("app.papers.arxiv.socket.getaddrinfo", resolved)
+        monkeypatch.setattr("app.core.outgoing.socket.getaddrinfo", resolved)
 
     to(PUBLIC)
     return to
@@ -149,6 +151,7 @@ def test_no_other_status_is_taken_and_no_redirect_followed(status: int) -> None:
         "ff02::1",
         "::ffff:127.0.0.1",
         "2002:7f00:1::1",
+        "64:ff9b::a9fe:a9fe",
         "2001:db8::1",
     ],
 )
@@ -178,7 +181,7 @@ def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch, resolve: 
     def nowhere(*_: object, **__: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
-    monkeypatch.setattr("app.papers.arxiv.socket.getaddrinfo", nowhere)
+    monkeypatch.setattr("app.core.outgoing.socket.getaddrinfo", nowhere)
     with pytest.raises(ArxivError, match="cannot be resolved"):
         fetch(served(feed()))
     resolve()
@@ -212,6 +215,67 @@ def test_a_body_that_drips_is_left_off() -> None:
     with pytest.raises(ArxivError, match="exceeds"):
         fetch(httpx.Response(200, content=dripping()), SETTINGS.model_copy(update={"timeout_s": 0.1}))
     assert time.monotonic() - started < 60
+
+
+DRIPS = {
+    "nothing": b"",
+    "a status line": b"HTTP/1.1 200 OK",
+    "headers": b"HTTP/1.1 200 OK\r\nX-Drop: ",
+    "a body": b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n",
+}
+
+
+MANY = 2000
+
+
+@contextmanager
+def dripping_server(beginning: bytes) -> Iterator[tuple[int, list[int]]]:
+    """Says this, then a letter every 20 ms until the other side goes, or for a minute; its port, and what was sent."""
+    sent: list[int] = []
+
+    def serve(listener: socket.socket) -> None:
+        with suppress(OSError):
+            client, _ = listener.accept()
+            with client:
+                client.sendall(beginning)
+                while len(sent) < MANY:
+                    time.sleep(0.02)
+                    if beginning:
+                        client.sendall(b"a")
+                    elif not client.recv(65536):  # it says nothing; the request is all there is to read
+                        return
+                    sent.append(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=serve, args=[listener])
+        thread.start()
+        try:
+            yield listener.getsockname()[1], sent
+        finally:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+class Here(httpx.HTTPTransport):
+    """The network, but for the address: all that httpx asks of arXiv goes to a port of this machine."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self._port = port
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=self._port)
+        return super().handle_request(request)
+
+
+@pytest.mark.usefixtures("resolve")
+@pytest.mark.parametrize("what", DRIPS)
+def test_an_answer_that_drips_anywhere_is_left_off_as_a_whole(what: str) -> None:
+    """No single read takes longer than the time-out, and the whole does not either."""
+    with dripping_server(DRIPS[what]) as (port, sent), pytest.raises(ArxivError, match=r"0\.4 s"):
+        fetch_metadata(REF, SETTINGS.model_copy(update={"timeout_s": 0.4}), transport=Here(port))
+    assert len(sent) < MANY
 
 
 @pytest.mark.usefixtures("resolve")

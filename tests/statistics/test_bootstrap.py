@@ -12,9 +12,10 @@ from app.statistics.intervals import IntervalMethod
 from app.statistics.metrics import MetricName, metric_of
 from app.statistics.posterior import p_inside_finite
 
-MINILM = np.array([[2507, 617, 355], [506, 2151, 466], [414, 549, 2250]])
-"""The shipped adapter on MNLI matched; its diagonal and row sums are those of the model card."""
-BINARY = np.array([[5900, 436], [610, 2869]])
+MINILM = np.array([[2507, 519, 453], [346, 2151, 626], [354, 609, 2250]])
+"""The shipped adapter on MNLI matched."""
+BINARY = np.array([[5636, 700], [972, 2507]])
+"""The same with two labels, entailment last."""
 
 
 def test_accuracy_has_jeffreyss_posterior() -> None:
@@ -78,17 +79,17 @@ def _samples(population: NDArray[np.int64], n: int, count: int, *, finite: bool)
 def test_the_intervals_cover(
     name: MetricName, positive: int | None, population: NDArray[np.int64], n: int, *, finite: bool
 ) -> None:
-    """As often as promised, but for the noise of 500 samples (a standard error is 0.0134 and 0.0097)."""
+    """As often as promised, but for the noise of 400 samples (a standard error is 0.015 and 0.011)."""
     metric = metric_of(name, positive)
     truth, total = float(metric(population)), int(population.sum())
     held = {0.9: 0, 0.95: 0}
-    for seed, sample in enumerate(_samples(population, n, 500, finite=finite)):
-        found = metric_posterior(sample, metric, population=total if finite else None, seed=seed, draws=1000)
+    for seed, sample in enumerate(_samples(population, n, 400, finite=finite)):
+        found = metric_posterior(sample, metric, population=total if finite else None, seed=seed, draws=500)
         for level in held:
             interval = found.interval(level)
             held[level] += interval.low <= truth <= interval.high
-    assert held[0.9] / 500 == pytest.approx(0.9, abs=0.045)
-    assert held[0.95] / 500 == pytest.approx(0.95, abs=0.035)
+    assert held[0.9] / 400 == pytest.approx(0.9, abs=0.045)
+    assert held[0.95] / 400 == pytest.approx(0.95, abs=0.035)
 
 
 def test_counts_that_cannot_be_are_refused() -> None:

@@ -1,6 +1,7 @@
 """Run a classifier over a slice: check, load or take the warm one, tokenise, plan, predict."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
@@ -10,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.protocol.driver import AdapterModel, ClassifierModel, DType, InferenceSpec
+from app.protocol.slices import indices_fingerprint
 from workers.datasets.split import Split
 from workers.evaluation.types import Answers
 from workers.runtime.batching import default_budget, padding_share, plan_batches, plan_in_order
 from workers.runtime.cache import warm_models
-from workers.runtime.classifier import check_model, load_classifier
+from workers.runtime.classifier import CheckedModel, check_model, load_classifier, tokenizer_of
 from workers.runtime.devices import choose_device, device_facts, make_deterministic, require_dtype
 from workers.runtime.precision import Recheck, Trial, try_dtype
 from workers.runtime.predictor import Answer, Predictor
-from workers.runtime.tokenizing import require_vocabulary
+from workers.runtime.tokenizing import Tokenized, require_vocabulary, tokenized_slices
 
 
 class ModelSource:
@@ -47,14 +49,17 @@ class ModelSource:
         make_deterministic(inference.seed)
         checked = check_model(spec, root=root, cache=cache)
         key = (checked.identity, split.label_names, str(self._device), inference.dtype)
-        self._classifier = warm_models.get(
-            key, lambda: load_classifier(checked, split.label_names, device=self._device, dtype=inference.dtype)
-        )
-        began = perf_counter()
-        pairs = None if split.text_pairs is None else [split.text_pairs[row] for row in rows]
-        self._tokenized = self._classifier.tokenizer.encode([split.texts[row] for row in rows], pairs)
+        # In the background: tokenising and loading wait for each other nowhere.
+        with ThreadPoolExecutor(1, "tokens") as background:
+            tokens = background.submit(self._tokens, checked, split, rows)
+            self._classifier = warm_models.get(
+                key,
+                lambda: load_classifier(checked, split.label_names, device=self._device, dtype=inference.dtype),
+                needs=checked.memory(inference.dtype),
+                device=self._device,
+            )
+            self._tokenized, self._tokenizing = tokens.result()
         require_vocabulary(self._tokenized, self._classifier.vocabulary)
-        self._tokenizing = perf_counter() - began
         self._budget = inference.batch_tokens or default_budget(self._device.type, self._classifier.facts.parameters)
         self._lengths = [len(example) for example in self._tokenized.examples]
         # Planned over the whole slice even when part of it is done: the same example is always in the same batch,
@@ -65,6 +70,19 @@ class ModelSource:
             self._batches = plan_in_order(self._lengths, order, budget=self._budget, padded=not self._packed)
         self._predictor = Predictor(self._classifier)
         self._trial: Trial | None = None
+
+    @staticmethod
+    def _tokens(checked: CheckedModel, split: Split, rows: NDArray[np.int64]) -> tuple[Tokenized, float]:
+        """The slice's tokens, and the seconds they took: none where an earlier run left them."""
+        began = perf_counter()
+        tokenizer = tokenizer_of(checked)
+
+        def encode() -> Tokenized:
+            pairs = None if split.text_pairs is None else [split.text_pairs[row] for row in rows]
+            return tokenizer.encode([split.texts[row] for row in rows], pairs)
+
+        key = (split.fingerprint, indices_fingerprint(rows), checked.identity)
+        return tokenized_slices.get(key, encode), perf_counter() - began
 
     @property
     def _packed(self) -> bool:

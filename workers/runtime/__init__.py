@@ -8,8 +8,10 @@ safetensors_header    the check of a weight file's header
 digests               SHA-256 of files, once a process
 labels                checkpoint columns into the data set's label order, by name
 loading               the model in float32, an adapter merged into it
+weights               the numbers of a weight file, read once
 classifier            all of that together: a loaded classifier and its facts
-cache                 the last model, kept warm
+cache                 the last models, kept warm while there is memory
+memory                how much of it a device has, and has free
 tokenizing            texts to token ids with the checkpoint's own tokenizer.json
 batching              a slice cut into batches, the same every time
 backends              the packed path, or transformers

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -16,8 +17,13 @@ from workers.runtime.backends import build_backends
 from workers.runtime.checkpoint import Checkpoint, inspect_checkpoint
 from workers.runtime.labels import label_columns
 from workers.runtime.loading import load_adapted, load_model
+from workers.runtime.safetensors_header import count_elements
 from workers.runtime.sources import locate_checkpoint
 from workers.runtime.tokenizing import PairTokenizer, load_tokenizer
+
+_KEPT: Final = 4
+_TOKENIZERS: Final[dict[tuple[object, ...], PairTokenizer]] = {}
+_TOKENIZERS_LOCK: Final = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,12 @@ class CheckedModel:
         """Changes when the specification or any file does."""
         return (self.spec.model_dump_json(), self.own.identity, self.base.identity if self.base else None)
 
+    def memory(self, dtype: DType) -> int:
+        """The bytes that the loaded model keeps: float32 weights, and those of a lower dtype beside them."""
+        each = 4 + (2 if dtype in {DType.float16, DType.bfloat16} else 0)
+        files = [part.folder / name for part in (self.own, self.base) if part for name in part.weights_sha256]
+        return each * sum(map(count_elements, files))
+
 
 def check_model(spec: ClassifierModel | AdapterModel, *, root: Path, cache: Path) -> CheckedModel:
     """Find the model's files, download them where they are on the hub, and look them over. Raises DriverError."""
@@ -79,6 +91,22 @@ def check_model(spec: ClassifierModel | AdapterModel, *, root: Path, cache: Path
     return CheckedModel(spec, own, base)
 
 
+def tokenizer_of(checked: CheckedModel) -> PairTokenizer:
+    """The model's tokenizer; the last ones are kept, so that texts can be tokenised before the model is there.
+
+    Raises DriverError as `load_tokenizer` does.
+    """
+    with _TOKENIZERS_LOCK:
+        known = _TOKENIZERS.get(checked.identity)
+        if known is None:
+            folders = [checkpoint.folder for checkpoint in (checked.own, checked.base) if checkpoint]
+            known = load_tokenizer(folders, max_length=checked.spec.max_length, pinned=checked.spec.tokenizer_sha256)
+            while len(_TOKENIZERS) >= _KEPT:
+                _TOKENIZERS.pop(next(iter(_TOKENIZERS)))
+            _TOKENIZERS[checked.identity] = known
+        return known
+
+
 def load_classifier(
     checked: CheckedModel, label_names: Sequence[str], *, device: torch.device, dtype: DType
 ) -> Classifier:
@@ -86,8 +114,6 @@ def load_classifier(
     spec = checked.spec
     names = _checkpoint_labels(checked.own.configs["config.json"])
     columns = label_columns(names, label_names, spec.label_names)
-    folders = [checkpoint.folder for checkpoint in (checked.own, checked.base) if checkpoint]
-    tokenizer = load_tokenizer(folders, max_length=spec.max_length, pinned=spec.tokenizer_sha256)
     model, attention = load_adapted(checked.base, checked.own) if checked.base else load_model(checked.own)
     _require_positions(model, spec.max_length)
     # Asked before the back end is built, which spends the model.
@@ -106,7 +132,7 @@ def load_classifier(
         adapter_merged=checked.base is not None,
         backend=backends.name,
     )
-    return Classifier(tokenizer, columns, backends.quick, backends.exact, vocabulary, facts)
+    return Classifier(tokenizer_of(checked), columns, backends.quick, backends.exact, vocabulary, facts)
 
 
 def _checkpoint_labels(config: Mapping[str, Any]) -> list[str]:

@@ -2,18 +2,20 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import torch
+from accelerate import init_empty_weights
 from safetensors.torch import load_file
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
 from app.protocol.errors import DriverError
 from workers.runtime.checkpoint import Checkpoint
+from workers.runtime.weights import names_in, read_float32
 
 _MERGEABLE: Final = "LORA"
 _PREFIX: Final = "base_model.model."
@@ -25,7 +27,7 @@ def load_model(checkpoint: Checkpoint) -> tuple[Any, str]:
     Raises DriverError: `checkpoint_unsupported`, `checkpoint_corrupt`, `checkpoint_incomplete` (a weight is missing,
     for example the classifier of a checkpoint that was never fine-tuned: transformers would draw it at random).
     """
-    model, attention, missing = _build(checkpoint.folder, checkpoint)
+    model, attention, missing = _build(checkpoint.folder, checkpoint, checkpoint.weights_sha256)
     if missing:
         raise _incomplete(missing)
     return model.eval(), attention
@@ -46,7 +48,7 @@ def load_adapted(base: Checkpoint, adapter: Checkpoint) -> tuple[Any, str]:
         )
     with _explained():
         weights = load_file(adapter.folder / "adapter_model.safetensors")
-    model, attention, missing = _build(base.folder, adapter)
+    model, attention, missing = _build(base.folder, adapter, base.weights_sha256)
     brought = {name.removeprefix(_PREFIX) for name in weights}
     if missing - brought:
         raise _incomplete(missing - brought)
@@ -65,7 +67,7 @@ def load_adapted(base: Checkpoint, adapter: Checkpoint) -> tuple[Any, str]:
     return merged.eval(), attention
 
 
-def _build(weights: Path, settings: Checkpoint) -> tuple[Any, str, set[str]]:
+def _build(weights: Path, settings: Checkpoint, names: Iterable[str]) -> tuple[Any, str, set[str]]:
     with _quiet(), _explained():
         config = AutoConfig.from_pretrained(settings.folder, local_files_only=True, trust_remote_code=False)
         if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
@@ -73,6 +75,9 @@ def _build(weights: Path, settings: Checkpoint) -> tuple[Any, str, set[str]]:
             raise ValueError(msg)
         known = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
         attention = "sdpa" if getattr(known, "_supports_sdpa", False) else "eager"
+        model = _exact(config, attention, [weights / name for name in names])
+        if model is not None:
+            return model, attention, set()
         model, report = AutoModelForSequenceClassification.from_pretrained(
             weights,
             config=config,
@@ -85,6 +90,27 @@ def _build(weights: Path, settings: Checkpoint) -> tuple[Any, str, set[str]]:
             output_loading_info=True,
         )
     return model, attention, set(report["missing_keys"])
+
+
+def _exact(config: Any, attention: str, files: list[Path]) -> Any | None:  # noqa: ANN401 - untyped library
+    """The model with the files' tensors as its weights, where they are exactly the model's own, by name and shape.
+
+    What is not (another prefix, old names, a part that is missing) is left to from_pretrained, which knows how to bring
+    it in, and takes several times as long.
+    """
+    # Buffers are made, parameters are not: nothing is drawn at random only to be overwritten.
+    with init_empty_weights(include_buffers=False):
+        model = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
+            config, dtype=torch.float32, attn_implementation=attention, trust_remote_code=False
+        )
+    own = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    tensors = read_float32(files) if own.keys() == names_in(files) else None
+    if tensors is None or any(tensor.shape != own[name] for name, tensor in tensors.items()):
+        return None
+    model.load_state_dict(tensors, assign=True)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    return model
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from app.protocol.errors import DriverError
 from workers.runtime.backend import Backend, TokenizedExample
 from workers.runtime.classifier import Classifier
+from workers.runtime.memory import is_out_of_memory
 
 Logits = NDArray[np.float32]
 Answer = Callable[[Sequence[TokenizedExample]], Logits]
@@ -73,7 +74,7 @@ class Predictor:
         try:
             return backend.logits(batch)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if len(batch) == 1:
                 raise DriverError(
@@ -87,10 +88,3 @@ class Predictor:
             torch.cuda.empty_cache()
         half = len(batch) // 2
         return np.concatenate([self._fitted(backend, batch[:half]), self._fitted(backend, batch[half:])])
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    # torch's CPU allocator has no class of its own for it.
-    return "DefaultCPUAllocator" in str(error) or "not enough memory" in str(error)

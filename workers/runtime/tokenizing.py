@@ -5,9 +5,11 @@ The file is read directly because AutoTokenizer in transformers 5 rebuilds some 
 """
 
 import json
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -37,6 +39,36 @@ class Tokenized:
 
     examples: list[TokenizedExample]
     truncated: int
+
+
+class TokenizedSlices:
+    """The last slices that were tokenised: the next run over the same texts with the same tokenizer has them at once.
+
+    Bounded by their tokens together; the least recently used go first.
+    """
+
+    def __init__(self, most_tokens: int = 4_000_000) -> None:
+        self._most = most_tokens
+        self._known: OrderedDict[Hashable, Tokenized] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Hashable, encode: Callable[[], Tokenized]) -> Tokenized:
+        """What is kept under `key`, or is encoded now."""
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = encode()
+            self._known.move_to_end(key)
+            while len(self._known) > 1 and sum(map(_tokens_in, self._known.values())) > self._most:
+                self._known.popitem(last=False)
+            return self._known[key]
+
+
+def _tokens_in(tokenized: Tokenized) -> int:
+    return sum(map(len, tokenized.examples))
+
+
+tokenized_slices: Final = TokenizedSlices()
+"""The process's own."""
 
 
 class PairTokenizer:

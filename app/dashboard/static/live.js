@@ -52,10 +52,10 @@ function show(item, run) {
     write(item, "value", share(run.estimate.value, unit));
     write(item, "interval", span(run.estimate.interval_95, unit));
     write(item, "estimate", `${share(run.estimate.value, unit)} [${span(run.estimate.interval_95, unit)}]`);
-    item.querySelector('[data-f="point"]').setAttribute("cx", at(run.estimate.value));
+    item.querySelector('[data-f="point"]')?.setAttribute("cx", at(run.estimate.value));
     const band = item.querySelector('[data-f="band"]');
-    band.setAttribute("x1", at(run.estimate.interval_95[0]));
-    band.setAttribute("x2", at(run.estimate.interval_95[1]));
+    band?.setAttribute("x1", at(run.estimate.interval_95[0]));
+    band?.setAttribute("x2", at(run.estimate.interval_95[1]));
   }
   const rate = pace(run);
   if (rate !== null) {
@@ -72,6 +72,7 @@ function show(item, run) {
 const chart = (() => {
   const box = document.querySelector("[data-chart]");
   if (!box || typeof uPlot === "undefined") return { add() {} };
+  const zone = "reported" in box.dataset; // without one the claim is about another metric than what is watched
   const [reported, margin] = [Number(box.dataset.reported), Number(box.dataset.margin)];
   const scaled = box.dataset.unit === "percent" ? 100 : 1;
   const data = [[], [], [], []];
@@ -82,8 +83,9 @@ const chart = (() => {
     const digits = scaled === 100 ? 1 : 3;
     return {
       width, height: 280,
-      scales: { x: { time: false }, y: { range: (_, low, high) => [
-        Math.min(low, (reported - 1.5 * margin) * scaled), Math.max(high, (reported + 1.5 * margin) * scaled)] } },
+      scales: { x: { time: false }, y: { range: (_, low, high) => zone
+        ? [Math.min(low, (reported - 1.5 * margin) * scaled), Math.max(high, (reported + 1.5 * margin) * scaled)]
+        : [low, high] } },
       series: [
         { label: "examples", value: (_, value) => (value === null || value === undefined ? "–" : whole.format(value)) },
         { label: "estimate", stroke: colour("--ok"), width: 2, points: { show: data[0].length < 30 } },
@@ -94,6 +96,7 @@ const chart = (() => {
       axes: [{ ...axis, label: "examples", labelSize: 22, values: (_, all) => all.map((one) => whole.format(one)) },
         { ...axis, size: 62, values: (_, all) => all.map((one) => one.toFixed(digits)) }],
       hooks: { drawClear: [(u) => {
+        if (!zone) return;
         const top = u.valToPos((reported + margin) * scaled, "y", true);
         const bottom = u.valToPos((reported - margin) * scaled, "y", true);
         const middle = u.valToPos(reported * scaled, "y", true);
@@ -131,12 +134,17 @@ function renew() {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const ended = !fresh.querySelector("[data-live]");
+    let kept = false;
     for (const region of root.querySelectorAll("[data-region]")) {
       const newer = fresh.querySelector(`[data-region="${region.dataset.region}"]`);
-      if (newer && !region.contains(document.activeElement)) region.replaceWith(document.importNode(newer, true));
+      // What somebody is just at is not taken away under their hands, but for the end.
+      if (region.contains(document.activeElement) && !ended) kept = true;
+      else if (newer) region.replaceWith(document.importNode(newer, true));
     }
     document.title = fresh.title;
-    if (!fresh.querySelector("[data-live]")) finish();
+    if (ended) finish();
+    else if (kept) setTimeout(renew, POLL_MS);
   }).catch(() => {});
 }
 
@@ -161,27 +169,31 @@ function take(run, isNews) {
   if (isNews || (!item && run.state === "running")) renew();
 }
 
-async function poll() {
+async function poll(quietly = false) {
   const one = root.dataset.live.startsWith("/reproductions/");
   try {
     const answer = await fetch(one ? `/v1${root.dataset.live}` : "/v1/reproductions?state=running&limit=50");
     if (!answer.ok) throw new Error(String(answer.status));
     const said = await answer.json();
-    note.textContent = "Live, asked for every two seconds.";
+    if (!quietly) note.textContent = "Live, asked for every two seconds.";
     const known = new Set([...root.querySelectorAll("[data-run]")].map((item) => item.dataset.run));
-    for (const run of one ? [said] : said.items) {
+    const runs = one ? [said] : said.items;
+    const went = runs.some((run) => Date.parse(run.heartbeat_at ?? "") > (samples.get(run.id)?.at(-1)?.at ?? Infinity));
+    for (const run of runs) {
       take(run, one && run.state !== "running" && run.state !== "queued");
       known.delete(run.id);
     }
     if (!one && known.size) renew();
+    return went;
   } catch {
     note.textContent = "The service does not answer; trying again.";
+    return false;
   }
 }
 
 function startPolling() {
-  if (over || poller !== null) return;
-  poller = setInterval(poll, POLL_MS);
+  if (over || poller !== null || document.hidden) return;
+  poller = setInterval(() => poll(), POLL_MS);
   poll();
 }
 
@@ -191,6 +203,8 @@ function stopPolling() {
 }
 
 function listen() {
+  source?.close();
+  heardAt = Date.now();
   source = new EventSource(root.dataset.events);
   source.addEventListener("open", () => {
     heardAt = Date.now();
@@ -200,6 +214,10 @@ function listen() {
   for (const [name, isNews] of Object.entries({ queued: true, running: true, progress: false, finished: true })) {
     source.addEventListener(`reproduction.${name}`, (event) => {
       heardAt = Date.now();
+      if (poller !== null) {
+        stopPolling();
+        note.textContent = "Live.";
+      }
       take(JSON.parse(event.data), isNews);
     });
   }
@@ -207,9 +225,25 @@ function listen() {
   source.addEventListener("error", startPolling);
 }
 
-if (root) {
-  document.querySelectorAll("[data-region] [data-run], [data-region][data-run]").forEach(() => {});
+// A page that nobody looks at takes no connection: browsers have few of them for each service.
+document.addEventListener("visibilitychange", () => {
+  if (over || !root) return;
+  if (document.hidden) {
+    source?.close();
+    stopPolling();
+    return;
+  }
+  renew();
   listen();
-  // A proxy that holds the stream back looks like a quiet service: after a while without a word, ask besides.
-  setInterval(() => { if (!over && Date.now() - heardAt > SILENCE_MS) startPolling(); }, 5000);
+});
+
+if (root) {
+  listen();
+  // A proxy that holds the stream back looks like a quiet service. After a while without a word, ask once; where runs
+  // went on unheard, go on asking.
+  setInterval(async () => {
+    if (over || document.hidden || poller !== null || Date.now() - heardAt < SILENCE_MS) return;
+    heardAt = Date.now();
+    if (await poll(true)) startPolling();
+  }, 5000);
 }

@@ -225,4 +225,4 @@ def test_a_changed_checkpoint_is_loaded_anew(tmp_path: Path) -> None:
     before = _all(_open(tmp_path, _spec(tmp_path)))
     write_checkpoint(tmp_path / "model", seed=1)
     assert _all(_open(tmp_path, _spec(tmp_path))) != before
-    assert len(warm_models) == 1
+    assert len(warm_models) == 2

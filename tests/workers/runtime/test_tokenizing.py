@@ -1,12 +1,14 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer, normalizers
 
 from app.protocol.errors import DriverError
 from tests.workers.tiny_checkpoints import WORDS, edit_json
+from workers.runtime.backend import TokenizedExample
 from workers.runtime.digests import file_sha256
-from workers.runtime.tokenizing import load_tokenizer, require_vocabulary
+from workers.runtime.tokenizing import Tokenized, TokenizedSlices, load_tokenizer, require_vocabulary
 
 pytestmark = pytest.mark.worker
 
@@ -86,3 +88,25 @@ def test_a_tokenizer_of_another_model(deberta: Path) -> None:
     with pytest.raises(DriverError) as caught:
         require_vocabulary(tokenized, 43)
     assert caught.value.code == "tokenizer_mismatch"
+
+
+def test_the_last_slices_keep_their_tokens_within_bounds() -> None:
+    kept, made = TokenizedSlices(most_tokens=100), []
+
+    def slice_of(name: str, tokens: int) -> Tokenized:
+        def encode() -> Tokenized:
+            made.append(name)
+            ids = np.zeros(tokens, dtype=np.int32)
+            return Tokenized([TokenizedExample(ids, ids)], 0)
+
+        return kept.get(name, encode)
+
+    first = slice_of("a", 40)
+    assert slice_of("a", 40) is first
+    slice_of("b", 40)
+    assert slice_of("a", 40) is first
+    slice_of("c", 40)  # 120 tokens: `b` was used longest ago
+    assert slice_of("a", 40) is first
+    slice_of("b", 40)
+    slice_of("large", 500)
+    assert made == ["a", "b", "c", "b", "large"]

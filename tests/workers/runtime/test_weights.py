@@ -1,0 +1,81 @@
+"""Weights read once: the bits of the file, and the model that transformers would have made of it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch.testing import assert_close
+from transformers import AutoModelForSequenceClassification
+
+from tests.workers.tiny_checkpoints import write_checkpoint
+from workers.runtime import loading
+from workers.runtime.checkpoint import inspect_checkpoint
+from workers.runtime.loading import load_model
+from workers.runtime.weights import names_in, read_float32
+
+pytestmark = pytest.mark.worker
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_every_number_as_float32(tmp_path: Path, dtype: torch.dtype) -> None:
+    tensors = {
+        "b": torch.randn(3, 5).to(dtype),
+        "a": torch.randn(7).to(dtype),
+        "none": torch.zeros(0, 4, dtype=dtype),
+        "one": torch.tensor(2.5, dtype=dtype),
+    }
+    save_file(tensors, tmp_path / "w.safetensors", {"format": "pt"})
+    found = read_float32([tmp_path / "w.safetensors"])
+    assert found is not None
+    assert names_in([tmp_path / "w.safetensors"]) == set(tensors) == set(found)
+    for name, tensor in tensors.items():
+        assert found[name].dtype is torch.float32
+        assert torch.equal(found[name], tensor.float())
+
+
+def test_what_is_no_float_is_left_to_others(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(2), "n": torch.zeros(2, dtype=torch.int64)}, tmp_path / "w.safetensors")
+    assert read_float32([tmp_path / "w.safetensors"]) is None
+
+
+def test_a_file_that_was_cut_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file({"a": torch.zeros(100)}, path)
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(ValueError, match="shorter"):
+        read_float32([path])
+
+
+@pytest.mark.parametrize("architecture", ["deberta-v2", "bert", "distilbert"])
+def test_the_model_is_the_one_that_transformers_makes(
+    tmp_path: Path, architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_checkpoint(tmp_path, architecture=architecture)
+    checkpoint = inspect_checkpoint(tmp_path, weights="model.safetensors", pinned={})
+    calls: list[object] = []
+    real = AutoModelForSequenceClassification.from_pretrained
+
+    def from_pretrained(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - untyped library
+        calls.append(given)
+        return real(*given, **named)
+
+    monkeypatch.setattr(AutoModelForSequenceClassification, "from_pretrained", from_pretrained)
+    ours, attention = load_model(checkpoint)
+    assert calls == []
+    monkeypatch.setattr(loading, "_exact", lambda *_: None)
+    theirs, same = load_model(checkpoint)
+    assert len(calls) == 1
+    assert attention == same
+    assert not ours.training
+    expected = theirs.state_dict()
+    assert ours.state_dict().keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in ours.state_dict().items())
+    buffers = dict(theirs.named_buffers())
+    assert dict(ours.named_buffers()).keys() == buffers.keys()
+    assert all(torch.equal(buffer, buffers[name]) for name, buffer in ours.named_buffers())
+    ids = torch.arange(4, 12)[None]
+    with torch.inference_mode():
+        # The same numbers, elsewhere in memory: alignment moves the last bits.
+        assert_close(ours(input_ids=ids).logits, theirs(input_ids=ids).logits, rtol=1e-5, atol=1e-5)

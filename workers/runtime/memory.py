@@ -1,0 +1,58 @@
+"""How much memory a device has, and how much of it is free: a GPU's own, or what this process may use of the host's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+
+_GROUP: Final = Path("/sys/fs/cgroup")
+_HOST: Final = Path("/proc/meminfo")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """In bytes."""
+
+    total: int
+    free: int
+
+
+Measure = Callable[[torch.device], Memory]
+
+
+def memory_of(device: torch.device) -> Memory:
+    """The memory of the device now. On a CPU the host's, or the container's where that has a lower limit."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        # What torch's allocator holds and does not use is free for us.
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return Memory(total, free + held)
+    return host_memory(_HOST, _GROUP)
+
+
+def host_memory(host: Path, group: Path) -> Memory:
+    """The memory by the files of the kernel: `host` as /proc/meminfo, `group` the folder of a control group (v2)."""
+    lines = (line.split() for line in host.read_text("ascii").splitlines())
+    sizes = {words[0].rstrip(":"): int(words[1]) << 10 for words in lines}
+    memory = Memory(sizes["MemTotal"], sizes["MemAvailable"])
+    try:
+        limit = (group / "memory.max").read_text("ascii").strip()
+        used = int((group / "memory.current").read_text("ascii"))
+        stat = dict(line.split() for line in (group / "memory.stat").read_text("ascii").splitlines())
+    except (OSError, ValueError):
+        return memory
+    if limit == "max":
+        return memory
+    # Clean pages of files count as used, and are given up at once.
+    free = int(limit) - used + int(stat.get("inactive_file", 0))
+    return Memory(min(memory.total, int(limit)), max(0, min(memory.free, free)))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # torch's CPU allocator has no class of its own for it.
+    return "DefaultCPUAllocator" in str(error) or "not enough memory" in str(error)
