@@ -4,8 +4,9 @@
 
 A service of its own on embedded servers, with 300 papers, one of them with 25 claims, 20 verdicts in a line and 9,815
 predictions. Measured over HTTP on one connection, pages and the API's JSON of the same rows in turn, so that both meet
-the same machine: milliseconds from the request to the last byte, their ratio, and the service's processor time a page.
-Then in Chromium, where there is one: from the navigation to the load event on an empty cache, and the bytes that came.
+the same machine: milliseconds from the request to the last byte, their ratio, and the service's own processor time a
+page, which does not depend on what else the machine does. Then in Chromium, where there is one: from the navigation to
+the end of the answer and to the load event, on an empty cache, and the bytes that came.
 """
 
 import argparse
@@ -148,10 +149,10 @@ def over_http(client: httpx.Client, pairs: dict[str, str], rounds: int) -> list[
     taken: dict[str, list[float]] = {path: [] for pair in pairs.items() for path in pair}
     sizes: dict[str, int] = {}
     for number in range(rounds + 3):
-        for path, times in taken.items():
+        for path, kept in taken.items():
             milliseconds, sizes[path] = timed(client, path)
             if number >= 3:  # noqa: PLR2004  # the first ones warm up
-                times.append(milliseconds)
+                kept.append(milliseconds)
     return [
         {
             "page": page,

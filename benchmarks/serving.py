@@ -41,7 +41,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from serving.growth import as_rows, measure, plot
 from serving.load import Load, load
-from serving.servers import Server, api, datasette, free_port, nginx, ours, running, uvicorn
+from serving.servers import Server, api, datasette, free_port, nginx, ours, ready, running, uvicorn
 
 from app.catalogue.import_document import import_document, parse_document
 from app.core.db import Database
@@ -132,7 +132,15 @@ def _start(stack: ExitStack, folder: Path) -> list[Candidate]:
         port = free_port()
         return stack.enter_context(running(name, command(port), port, path, {**settings, **more}))
 
+    # All at once: each takes seconds of CPU to start.
     shipped = start("shipped", api)
+    cold = start("cold", api, VERDICTS_SERVING__CACHE_BYTES="0")
+    stock = start("stock", partial(uvicorn, "app.main:serve"))
+    unobserved = start("unobserved", partial(ours, "unobserved"))
+    unobserved_stock = start("unobserved on stock", partial(uvicorn, "serving.apps:unobserved"))
+    plain = start("plain", partial(ours, "plain_route"))
+    usual = start("usual", partial(uvicorn, "serving.apps:usual"))
+    ready(shipped)
     answer = httpx.get(f"http://127.0.0.1:{shipped.port}{DOCUMENT}", headers=PLAIN)
     held = {**PLAIN, "If-None-Match": answer.headers["etag"]}
     (folder / "body").write_bytes(answer.content)
@@ -143,12 +151,6 @@ def _start(stack: ExitStack, folder: Path) -> list[Candidate]:
     empty = {"BENCH_BODY": str(folder / "nothing"), "BENCH_HEADERS": fewer, "BENCH_STATUS": "304"}
     bare = start("bare", partial(uvicorn, "serving.apps:bare"), **whole)
     bare_304 = start("bare 304", partial(uvicorn, "serving.apps:bare"), **empty)
-    cold = start("cold", api, VERDICTS_SERVING__CACHE_BYTES="0")
-    stock = start("stock", partial(uvicorn, "app.main:serve"))
-    unobserved = start("unobserved", partial(ours, "unobserved"))
-    unobserved_stock = start("unobserved on stock", partial(uvicorn, "serving.apps:unobserved"))
-    plain = start("plain", partial(ours, "plain_route"))
-    usual = start("usual", partial(uvicorn, "serving.apps:usual"))
     found = [
         Candidate("bare", bare, [DOCUMENT], PLAIN),
         Candidate("bare 304", bare_304, [DOCUMENT], PLAIN),
@@ -176,6 +178,8 @@ def _start(stack: ExitStack, folder: Path) -> list[Candidate]:
             print(f"{name}: not installed here")
         else:
             found.append(Candidate(name, start(name, command, path), [path], PLAIN))
+    for one in found:
+        ready(one.server)
     return found
 
 

@@ -97,7 +97,7 @@ class PublicRoute(ThreadedRoute):
         """Answer; where reading takes a key, for its holder's eyes alone."""
         if not cast("Gate", scope["app"].state.gate).reads_are_public:
             await super().handle(scope, receive, _privately(send))
-        elif scope["method"] in self.methods:
+        elif self.methods and scope["method"] in self.methods:
             await self._answer(scope, receive, send)
         else:
             await super().handle(scope, receive, send)

@@ -34,7 +34,7 @@ def _benchmark(
         str | None,
         Query(
             max_length=200,
-            pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$",
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$",
             description="For eval-results: the data set's id on the Hugging Face hub.",
             examples=["nyu-mll/glue"],
         ),

@@ -159,7 +159,8 @@ def _prediction(line: bytes, last: int) -> tuple[int, str, str]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         msg = f"what follows row {last} of the predictions is no prediction"
         raise RecomputationError(msg) from error
-    if not isinstance(row, int) or row <= last or correct is not (gold == predicted):
+    named = isinstance(gold, str) and isinstance(predicted, str)
+    if not isinstance(row, int) or row <= last or not named or correct is not (gold == predicted):
         msg = f"row {row!r} of the predictions is out of order, or not as correct as it says"
         raise RecomputationError(msg)
     return row, gold, predicted

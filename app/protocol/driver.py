@@ -4,7 +4,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from app.protocol.axes import MetricAxis, ModelAxis, ProtocolAxes
 from app.protocol.slices import SliceKind, SliceSpec
@@ -118,7 +118,8 @@ class DataSpec(_Spec):
     id_column: Name | None = None
     """Where there is none, the row number is the id."""
     text_column: Name = "premise"
-    text_pair_column: Name | None = "hypothesis"
+    text_pair_column: Annotated[Name | None, BeforeValidator(lambda name: name or None)] = "hypothesis"
+    """None for tasks of a single text; a TOML file, which knows no null, says `""`."""
     label_column: Name = "label"
     group_column: Name | None = None
     """Results are also given per group (MNLI's genre) where the file has such a column."""

@@ -28,6 +28,7 @@ class Server:
 
     name: str
     port: int
+    path: str
     process: subprocess.Popen[bytes]
 
     def cpu_s(self) -> float:
@@ -63,7 +64,7 @@ def free_port() -> int:
 def running(
     name: str, argv: Sequence[str], port: int, path: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
-    """The server, once it answers the path. What it logs goes to a file, as it would anywhere."""
+    """The server, about to start: `ready` waits for it. What it logs goes to a file, as it would anywhere."""
     with TemporaryFile() as log:
         process = subprocess.Popen(
             argv,
@@ -73,23 +74,23 @@ def running(
             stderr=log,
         )
         try:
-            _wait(port, path, process, name)
-            yield Server(name, port, process)
+            yield Server(name, port, path, process)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=60)
 
 
-def _wait(port: int, path: str, process: subprocess.Popen[bytes], name: str) -> None:
-    deadline = time.monotonic() + 90
+def ready(server: Server) -> Server:
+    """The server, once it answers its path."""
+    deadline = time.monotonic() + 300
     while True:
         try:
-            if httpx.get(f"http://127.0.0.1:{port}{path}").status_code < httpx.codes.BAD_REQUEST:
-                return
+            if httpx.get(f"http://127.0.0.1:{server.port}{server.path}").status_code < httpx.codes.BAD_REQUEST:
+                return server
         except httpx.TransportError:
             pass
-        if process.poll() is not None or time.monotonic() > deadline:
-            message = f"{name} does not answer on {path}"
+        if server.process.poll() is not None or time.monotonic() > deadline:
+            message = f"{server.name} does not answer on {server.path}"
             raise RuntimeError(message)
         time.sleep(0.1)
 

@@ -49,7 +49,7 @@ def test_addresses_that_do_not_exist(client: Api) -> None:
         "/v1//papers",
         "/v1/papers/",
     )
-    for path in (*paths, "/v1/papers%2F..%2F..%2Fetc", "/%00", "/v1/%FF", "//", f"/v1/papers/{PAPER}/claims/"):
+    for path in (*paths, "/v1/papers%2F..%2F..%2Fetc", "/%00", "/v1/%FF", f"/v1/papers/{PAPER}/claims/"):
         for method in ("GET", "POST", "DELETE", "OPTIONS"):
             refused(client.request(method, path), 404, "not_found")
         head = client.head(path)

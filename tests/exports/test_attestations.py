@@ -245,7 +245,9 @@ def test_predictions_that_say_otherwise_are_found_out_even_if_their_digest_is_at
     lines = predictions.read_text().splitlines(keepends=True)
     wrong = lines[0].replace('"correct":false', '"correct":true')
     swapped = [json.dumps(json.loads(lines[0]) | {"predicted": "entailment", "correct": True}) + "\n", *lines[1:]]
-    for forged in (lines[1:], [*lines, lines[-1]], [wrong, *lines[1:]], swapped, ["[]\n"], ["{" * 100_000]):
+    no_text = json.dumps({"row": 0, "gold": [], "predicted": [], "correct": True}) + "\n"
+    other = [lines[1:], [*lines, lines[-1]], [wrong, *lines[1:]], swapped, ["[]\n"], ["{" * 100_000], [no_text]]
+    for forged in other:
         predictions.write_text("".join(forged))
         digest = sha256(predictions.read_bytes()).hexdigest()
 

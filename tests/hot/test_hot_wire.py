@@ -82,7 +82,8 @@ def answers(service: ApiProcess, path: str, *lines: str) -> tuple[Sent, Sent]:
 def test_the_same_bytes(service: ApiProcess, path: str) -> None:
     wait_until_kept(service.client, path)
     tag = service.client.get(path, headers={"Accept-Encoding": "identity"}).headers["etag"]
-    before, questions = hits(service.client), ([], ["Accept-Encoding: identity"], [f"If-None-Match: {tag}"])
+    questions: list[list[str]] = [[], ["Accept-Encoding: identity"], [f"If-None-Match: {tag}"]]
+    before = hits(service.client)
     for lines in questions:
         at_once, application = answers(service, path, *lines)
         assert at_once == application

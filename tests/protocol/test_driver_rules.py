@@ -1,12 +1,13 @@
 """What a driver's file may not say together."""
 
+import tomllib
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from app.protocol.driver import DriverSpec
-from tests.factories.drivers import driver_table
+from tests.factories.drivers import driver_table, to_toml
 
 SLICE = {"data": "probability_slice"}
 
@@ -52,3 +53,11 @@ def test_another_metric_than_the_claims_is_a_variant() -> None:
     with pytest.raises(ValidationError, match="same"):
         spec(metric="f1_macro")
     assert spec(metric="f1_macro", protocol={"metric": "variant"}).protocol.match == "proxy"
+
+
+def test_a_file_can_say_that_there_is_a_single_text() -> None:
+    written = to_toml(driver_table(data={"text_column": "sentence", "text_pair_column": ""}))
+    read = DriverSpec.model_validate(tomllib.loads(written))
+    assert (read.data.text_column, read.data.text_pair_column) == ("sentence", None)
+    assert DriverSpec.model_validate(read.model_dump(mode="json")) == read
+    assert spec().data.text_pair_column == "hypothesis"

@@ -134,12 +134,17 @@ function renew() {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const ended = !fresh.querySelector("[data-live]");
+    let kept = false;
     for (const region of root.querySelectorAll("[data-region]")) {
       const newer = fresh.querySelector(`[data-region="${region.dataset.region}"]`);
-      if (newer && !region.contains(document.activeElement)) region.replaceWith(document.importNode(newer, true));
+      // What somebody is just at is not taken away under their hands, but for the end.
+      if (region.contains(document.activeElement) && !ended) kept = true;
+      else if (newer) region.replaceWith(document.importNode(newer, true));
     }
     document.title = fresh.title;
-    if (!fresh.querySelector("[data-live]")) finish();
+    if (ended) finish();
+    else if (kept) setTimeout(renew, POLL_MS);
   }).catch(() => {});
 }
 
@@ -183,7 +188,7 @@ async function poll() {
 }
 
 function startPolling() {
-  if (over || poller !== null) return;
+  if (over || poller !== null || document.hidden) return;
   poller = setInterval(poll, POLL_MS);
   poll();
 }
@@ -194,6 +199,8 @@ function stopPolling() {
 }
 
 function listen() {
+  source?.close();
+  heardAt = Date.now();
   source = new EventSource(root.dataset.events);
   source.addEventListener("open", () => {
     heardAt = Date.now();
@@ -210,8 +217,20 @@ function listen() {
   source.addEventListener("error", startPolling);
 }
 
+// A page that nobody looks at takes no connection: browsers have few of them for each service.
+document.addEventListener("visibilitychange", () => {
+  if (over || !root) return;
+  if (document.hidden) {
+    source?.close();
+    stopPolling();
+    return;
+  }
+  renew();
+  listen();
+});
+
 if (root) {
   listen();
   // A proxy that holds the stream back looks like a quiet service: after a while without a word, ask besides.
-  setInterval(() => { if (!over && Date.now() - heardAt > SILENCE_MS) startPolling(); }, 5000);
+  setInterval(() => { if (!over && !document.hidden && Date.now() - heardAt > SILENCE_MS) startPolling(); }, 5000);
 }
