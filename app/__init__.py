@@ -3,6 +3,7 @@
 A map of the house:
 
 main           the ASGI application: create_app, lifespan, error handlers
+reference      what the OpenAPI document says of the API as a whole
 api            the routers, in two lists: public and protected
 cli            the command `verdicts`
 backup         the whole database in one file, and back

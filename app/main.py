@@ -26,6 +26,7 @@ from app.core.health import router as operations
 from app.core.journal import Journal
 from app.core.logging import configure_logging
 from app.core.metrics import router as metrics
+from app.core.openapi import finish
 from app.core.patience import STOPPING
 from app.core.queue import REQUEST_PATIENCE_S, Doorbell, make_celery
 from app.core.requests import Bound, Ids, Requests
@@ -44,6 +45,7 @@ from app.hot.documents import Documents
 from app.hot.lane import Lane
 from app.hot.metrics import HotMetrics
 from app.hot.serving import Serving
+from app.reference import CONTACT, LICENCE, SERVERS, read_reference
 from app.reproductions.metrics import QueueMetrics
 from app.reproductions.sweeper import Sweeper
 from app.webhooks.courier import Courier
@@ -84,7 +86,9 @@ class Service(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
         if self.openapi_schema is None:
-            add_security(add_problem_schema(super().openapi()), self.state.settings.access)
+            document = add_problem_schema(super().openapi())
+            add_security(document, self.state.settings.access)
+            finish(document, read_reference())
         return super().openapi()
 
 
@@ -107,7 +111,10 @@ def create_app(settings: Settings | None = None) -> Service:
     app = Service(
         title="Paper Verdicts",
         version=version("paper-verdicts"),
-        description=DESCRIPTION,
+        description=DESCRIPTION.strip(),
+        contact=CONTACT,
+        license_info=LICENCE,
+        servers=SERVERS,
         lifespan=_lifespan,
         max_body_size=settings.limits.body_bytes,
         redirect_slashes=False,  # the redirect would be made of the Host header, whatever that says

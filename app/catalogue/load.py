@@ -22,7 +22,7 @@ from app.papers.find import find_paper, find_version
 from app.papers.ids import PaperRef
 from app.papers.register import register_paper
 from app.papers.schemas import PaperPut, VersionPost
-from app.protocol.driver import ClaimCitation, DriverSpec
+from app.protocol.driver import DriverSpec, ReportedClaim
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def _bring_driver(session: Session, spec: DriverSpec) -> None:
         record(session, "driver.loaded", f"drivers/{spec.slug}", {"agent_version": spec.agent_version})
 
 
-def _bring_claim(session: Session, paper: Paper, citation: ClaimCitation) -> Claim:
+def _bring_claim(session: Session, paper: Paper, citation: ReportedClaim) -> Claim:
     post = ClaimPost.model_validate({**citation.model_dump(exclude={"metric"}), "reported_metric": citation.metric})
     known = find_claim(session, paper, post, Decimal(post.reported_value))
     return known or register_claim(session, paper, find_version(session, paper, None), post)

@@ -1,4 +1,4 @@
-"""`verdicts claims import`: bring in claims from a file. `verdicts claims list` stands with the other commands."""
+"""`verdicts claims`: list a paper's claims, and bring in claims from a file."""
 
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -9,13 +9,30 @@ from app.claims.bring import CSV, MARKDOWN, YAML, ClaimsFile, bring_claims
 from app.claims.errors import ClaimsFileError
 from app.cli.failures import REFUSED, UNREACHABLE, CommandError
 from app.cli.service import DataDirOption, JsonOption, connected, session_of
-from app.cli.show import console
+from app.cli.show import claims_table, console
+from app.cli.source import KeyOption, ServerOption, source_of
+from app.client.models import Claim, Page
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PaperRef
 
-claims: Final = typer.Typer(no_args_is_help=True, help="List and bring in the numbers that a paper reports.")
+claims: Final = typer.Typer(no_args_is_help=True, help="The numbers that a paper reports.")
 Media = Literal["text/csv", "text/markdown", "application/yaml"]
 _MEDIA: Final[dict[str, Media]] = {".csv": CSV, ".md": MARKDOWN, ".yaml": YAML, ".yml": YAML}
+
+
+@claims.command("list")
+def list_(
+    paper: str,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = 50,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """List a paper's claims; * is the headline claim."""
+    with source_of(server, key, data_dir) as source:
+        text = source.claims(paper, limit)
+    typer.echo(text) if as_json else console.print(claims_table(Page[Claim].model_validate_json(text).items))
 
 
 @claims.command("import")

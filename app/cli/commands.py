@@ -18,10 +18,11 @@ from app.cli.follow import follow
 from app.cli.keys import audit, keys
 from app.cli.plain import plain
 from app.cli.service import DataDirOption, JsonOption, connected, session_of
-from app.cli.show import claims_table, console, document_panel, drivers_table, papers_table, verdict_panel
+from app.cli.show import console, document_panel, drivers_table, papers_table, verdict_panel
 from app.cli.source import KeyOption, ServerOption, source_of
 from app.cli.up import run_everything
-from app.client.models import Claim, Driver, Page, PaperDocument, PaperSummary, Reproduction, Verdict
+from app.cli.webhooks import webhooks
+from app.client.models import Driver, Page, PaperDocument, PaperSummary, Reproduction, Verdict
 from app.core.migrate import upgrade
 from app.core.quick import quick
 from app.core.settings import Settings
@@ -32,6 +33,7 @@ from app.reproductions.schemas import ReproductionPost
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(keys, name="keys")
 app.add_typer(claims, name="claims")
+app.add_typer(webhooks, name="webhooks")
 app.add_typer(signing_key, name="signing-key")
 app.command()(audit)
 app.command()(verify)
@@ -169,21 +171,6 @@ def show(
     with source_of(server, key, data_dir) as source:
         text = source.paper(paper)
     typer.echo(text) if as_json else console.print(document_panel(PaperDocument.model_validate_json(text)))
-
-
-@claims.command("list")
-def list_claims(
-    paper: str,
-    limit: LimitOption = 50,
-    server: ServerOption = None,
-    key: KeyOption = None,
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,  # noqa: FBT002
-) -> None:
-    """List a paper's claims; * is the headline claim."""
-    with source_of(server, key, data_dir) as source:
-        text = source.claims(paper, limit)
-    typer.echo(text) if as_json else console.print(claims_table(Page[Claim].model_validate_json(text).items))
 
 
 @app.command()

@@ -58,7 +58,7 @@ def _operator() -> Actor:
     except (KeyError, OSError):  # no such user in this container
         user = str(os.getuid())
     words = takewhile(lambda word: not word.startswith("-"), sys.argv[1:])
-    command = " ".join(list(words)[: 2 if sys.argv[1:2] in (["keys"], ["claims"]) else 1])
+    command = " ".join(list(words)[: 2 if sys.argv[1:2] in (["keys"], ["claims"], ["webhooks"]) else 1])
     return Actor(name=f"cli:{user}", operation=f"verdicts {command}".strip(), scopes=frozenset({Scope.admin}))
 
 

@@ -1,12 +1,13 @@
 """Health of the process and readiness of what it depends on."""
 
-from typing import cast
+from typing import Literal, cast
 
 import redis
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.db import Database
@@ -16,13 +17,31 @@ from app.core.web import SettingsDep
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/healthz", operation_id="getHealth", response_model=dict[str, str])
+class HealthRead(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class ReadinessRead(BaseModel):
+    """Whether all is there, and what each part says."""
+
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, str] = Field(examples=[{"database": "ok", "migrations": "ok", "redis": "ok"}])
+
+
+@router.get("/healthz", operation_id="getHealth", response_model=HealthRead)
 async def healthz() -> Response:
     """The process answers."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz", operation_id="getReadiness", responses={503: {"description": "Something is missing"}})
+@router.get(
+    "/readyz",
+    operation_id="getReadiness",
+    response_model=ReadinessRead,
+    responses={503: {"description": "Something is missing", "model": ReadinessRead}},
+)
 def readyz(request: Request, settings: SettingsDep) -> Response:
     """Whether the database answers with its schema at head, and Redis answers; says which does not."""
     database = cast("Database", request.app.state.database)

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Generic, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.errors import AppError
 
@@ -35,8 +35,10 @@ class CursorError(AppError):
 class Page(BaseModel, Generic[Item]):
     """One page of a list. There are no totals: counting a million rows costs more than any page."""
 
+    model_config = ConfigDict(json_schema_extra={"description": "One page of a list."})
+
     items: list[Item]
-    next_cursor: str | None
+    next_cursor: str | None = Field(description="Where the next page starts, for `cursor`; null on the last page.")
 
 
 def encode_cursor(listing: str, key: Sequence[str | int]) -> str:

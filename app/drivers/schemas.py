@@ -1,11 +1,13 @@
 """Drivers on the wire."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from app.core.clock import Instant
+from app.core.openapi import ShownAs
+from app.protocol.driver import DriverSpec
 
 
 class DriverRead(BaseModel):
@@ -17,6 +19,6 @@ class DriverRead(BaseModel):
     claim_id: UUID
     description: str
     protocol_match: str
-    spec: dict[str, Any]
+    spec: Annotated[dict[str, Any], ShownAs(DriverSpec)]
     spec_digest: str
     updated_at: Instant

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.core.errors import AppError
+from app.core.errors import AppError, Problem
 from app.models import Paper, PaperAlias, PaperDocument
 from app.papers.errors import PaperMovedError, PaperNotFoundError, VersionSuffixError
 from app.papers.ids import PaperRef
@@ -34,7 +34,7 @@ class BatchItem(BaseModel):
     id: str
     etag: str | None = Field(description="Of the document, as GET of the paper gives it without a coding.")
     document: PaperDocumentRead | None
-    problem: dict[str, Any] | None = Field(description="A problem document, where there is no document.")
+    problem: Problem | None = Field(description="A problem document, where there is no document.")
 
 
 class BatchRead(BaseModel):

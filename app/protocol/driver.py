@@ -169,7 +169,7 @@ class DecisionSpec(_Spec):
     rule_version: Literal["1"] = "1"
 
 
-class ClaimCitation(_Spec):
+class ReportedClaim(_Spec):
     """The cell of the paper that this driver re-measures: enough to find the claim, or to register it."""
 
     section: Name
@@ -195,7 +195,7 @@ class DriverSpec(_Spec):
     """arXiv id, or `draft:<slug>`."""
     kind: Literal["PRE", "POST"] = "POST"
     """The kind a run asks for when nobody says otherwise (on a draft: PRE)."""
-    claim: ClaimCitation
+    claim: ReportedClaim
     model: ModelSpec
     data: DataSpec
     slice: SliceSpec = SliceSpec()

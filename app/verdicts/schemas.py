@@ -19,10 +19,13 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from app.core.clock import Instant
+from app.core.openapi import ShownAs
 from app.models import VerdictKind, VerdictOrigin
 from app.papers.schemas import NO_NUL, DocumentVerdict, Text
 from app.protocol.axes import ProtocolAxes
-from app.protocol.driver import Estimand
+from app.protocol.driver import DriverSpec, Estimand
+from app.statistics.metrics import MetricName
+from app.verdicts.decide import VerdictStatus
 
 _AGENT = r"^v[0-9]+\.[0-9]+\.[0-9]+-[a-z0-9]+(-[a-z0-9]+)*$"
 LARGEST_SPLIT = 1_000_000
@@ -62,6 +65,34 @@ class _In(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class DecisionRead(BaseModel):
+    """The whole decision: shares of 1, intervals as [low, high]."""
+
+    status: VerdictStatus
+    direction: str | None = Field(description="`below` or `above`, where the value was not reproduced.")
+    score: float = Field(description="The metric on the slice as measured.")
+    estimate: float = Field(description="The estimand's estimate.")
+    standard_error: float | None
+    estimand: Estimand
+    interval_90: tuple[float, float] = Field(description="Inside the margin wholly: reproduced.")
+    interval_95: tuple[float, float] = Field(description="Outside the margin wholly: not reproduced.")
+    interval_method: str
+    reported: float = Field(description="The claim's value.")
+    margin: float = Field(description="Delta, and half of the claim's last printed digit.")
+    p_inside: float = Field(description="The posterior probability that the estimand lies within the margin.")
+    ceiling: float = Field(description="What the protocol match leaves of the confidence.")
+    confidence: float
+    more_examples_needed: int | None = Field(
+        description="0 where decided; null where no number of further examples would decide it at this rate."
+    )
+    rule_version: str
+    early_stopping: bool = Field(default=False, description="Whether the run could end before its slice did.")
+    metric: MetricName = MetricName.accuracy
+    bootstrap_seed: int | None = None
+    bootstrap_draws: int | None = None
+    delta: float = Field(description="The driver's own margin.")
+
+
 class VerdictRead(DocumentVerdict):
     """A verdict with everything that the paper document leaves out."""
 
@@ -75,7 +106,9 @@ class VerdictRead(DocumentVerdict):
     origin: VerdictOrigin
     reproduction: UUID | None
     protocol_axes: ProtocolAxes | None
-    estimate: dict[str, Any] | None = Field(description="The whole decision: estimate, intervals, margin, rule.")
+    estimate: Annotated[dict[str, Any], ShownAs(DecisionRead)] | None = Field(
+        description="The whole decision: estimate, intervals, margin, rule."
+    )
 
 
 class EvidenceRead(BaseModel):
@@ -84,8 +117,8 @@ class EvidenceRead(BaseModel):
     verdict_id: UUID
     labels: list[str] | None
     confusion: list[list[int]] | None = Field(description="Counts by gold label (rows) and predicted label (columns).")
-    decision: dict[str, Any]
-    driver: dict[str, Any] | None
+    decision: Annotated[dict[str, Any], ShownAs(DecisionRead)]
+    driver: Annotated[dict[str, Any], ShownAs(DriverSpec)] | None
     facts: dict[str, Any]
     predictions: int = Field(description="How many predictions /v1/verdicts/{id}/predictions holds.")
 

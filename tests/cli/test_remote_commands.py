@@ -59,7 +59,7 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     [
         (("papers", "title"), "/v1/papers?q=title&limit=50", PAPER),
         (("show", PAPER), f"/v1/papers/{PAPER}", "A title"),
-        (("claims", PAPER), f"/v1/papers/{PAPER}/claims?limit=50", "75.0 %"),
+        (("claims", "list", PAPER), f"/v1/papers/{PAPER}/claims?limit=50", "75.0 %"),
         (("drivers",), "/v1/drivers?limit=200", "tiny"),
     ],
 )

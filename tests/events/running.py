@@ -10,28 +10,32 @@ from typing import Any, Final
 
 import httpx
 import uvicorn
+from httpx_sse import EventSource
+from httpx_sse import ServerSentEvent as Message
 
 from app.core.patience import patient
 from app.core.settings import Settings
-from app.core.sse import Message, SseParser
 from app.main import create_app
 
 PATIENCE_S: Final = 90.0
 
 
 class Stream:
-    """An open stream: its messages as they come."""
+    """An open stream: its messages as they come, read by the library that the client reads them by."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
-        self.parser = SseParser()
         self.raw = b""
+        self.retry_ms: int | None = None
+        self.last_event_id = ""
         self._messages = self._read()
 
     def _read(self) -> Iterator[Message]:
-        for piece in self.response.iter_raw():
-            self.raw += piece
-            yield from self.parser.feed(piece)
+        for message in EventSource(self.response).iter_sse():
+            self.retry_ms = message.retry or self.retry_ms
+            self.last_event_id = message.id
+            if message.data:  # a browser dispatches nothing for the others
+                yield message
 
     def next(self, event: str | None = None) -> Message:
         """The next message, or the next of this name."""

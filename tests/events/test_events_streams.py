@@ -9,11 +9,11 @@ from uuid import UUID
 import httpx
 import psycopg
 import pytest
+from httpx_sse import ServerSentEvent as Message
 
 from app.access.scopes import Scope
 from app.core.db import Database
 from app.core.settings import AccessSettings, EventSettings, LimitSettings, ServingSettings, Settings
-from app.core.sse import Message
 from app.events.prune import prune_events
 from app.events.queries import last_position, read_events
 from app.events.told import Wanted
@@ -66,7 +66,7 @@ def test_everything_is_told_as_it_happens(service: Running, database: Database, 
     names = ["reproduction.queued", "reproduction.running", "reproduction.finished"]
     assert [one.event for one in told] == [*names, "verdict.issued", "verdict.superseded", "verdict.issued"]
     assert [one.id for one in told] == ["1", "2", "3", "4", "5", "6"]
-    assert stream.parser.retry_ms == 2000
+    assert stream.retry_ms == 2000
 
 
 def test_the_document_shows_what_was_told(service: Running, database: Database, subject: Subject) -> None:
@@ -255,7 +255,7 @@ def test_a_stream_ends_after_its_time(bounded: Running, database: Database, subj
     for path in ("/v1/events", run_path(run_id)):
         with bounded.open(path) as stream:
             assert len(stream.rest()) == (path != "/v1/events")
-        assert stream.parser.last_event_id == "1"
+        assert stream.last_event_id == "1"
 
 
 def test_who_takes_nothing_is_cut_off(settings: Settings, database: Database, subject: Subject) -> None:

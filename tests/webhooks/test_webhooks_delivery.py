@@ -286,6 +286,7 @@ def test_two_services_share_the_work(
     assert len(receiver.received) == len({one.id for one in receiver.received}) == 32
 
 
+@pytest.mark.timeout(600)  # a process starts here, which takes its time on a busy machine
 def test_what_a_killed_process_was_at_is_told_again(
     database_url: str, redis_url: str, database: Database, subject: Subject, receiver: Receiver, tmp_path: Path
 ) -> None:

@@ -169,27 +169,31 @@ function take(run, isNews) {
   if (isNews || (!item && run.state === "running")) renew();
 }
 
-async function poll() {
+async function poll(quietly = false) {
   const one = root.dataset.live.startsWith("/reproductions/");
   try {
     const answer = await fetch(one ? `/v1${root.dataset.live}` : "/v1/reproductions?state=running&limit=50");
     if (!answer.ok) throw new Error(String(answer.status));
     const said = await answer.json();
-    note.textContent = "Live, asked for every two seconds.";
+    if (!quietly) note.textContent = "Live, asked for every two seconds.";
     const known = new Set([...root.querySelectorAll("[data-run]")].map((item) => item.dataset.run));
-    for (const run of one ? [said] : said.items) {
+    const runs = one ? [said] : said.items;
+    const went = runs.some((run) => Date.parse(run.heartbeat_at ?? "") > (samples.get(run.id)?.at(-1)?.at ?? Infinity));
+    for (const run of runs) {
       take(run, one && run.state !== "running" && run.state !== "queued");
       known.delete(run.id);
     }
     if (!one && known.size) renew();
+    return went;
   } catch {
     note.textContent = "The service does not answer; trying again.";
+    return false;
   }
 }
 
 function startPolling() {
   if (over || poller !== null || document.hidden) return;
-  poller = setInterval(poll, POLL_MS);
+  poller = setInterval(() => poll(), POLL_MS);
   poll();
 }
 
@@ -210,6 +214,10 @@ function listen() {
   for (const [name, isNews] of Object.entries({ queued: true, running: true, progress: false, finished: true })) {
     source.addEventListener(`reproduction.${name}`, (event) => {
       heardAt = Date.now();
+      if (poller !== null) {
+        stopPolling();
+        note.textContent = "Live.";
+      }
       take(JSON.parse(event.data), isNews);
     });
   }
@@ -231,6 +239,11 @@ document.addEventListener("visibilitychange", () => {
 
 if (root) {
   listen();
-  // A proxy that holds the stream back looks like a quiet service: after a while without a word, ask besides.
-  setInterval(() => { if (!over && !document.hidden && Date.now() - heardAt > SILENCE_MS) startPolling(); }, 5000);
+  // A proxy that holds the stream back looks like a quiet service. After a while without a word, ask once; where runs
+  // went on unheard, go on asking.
+  setInterval(async () => {
+    if (over || document.hidden || poller !== null || Date.now() - heardAt < SILENCE_MS) return;
+    heardAt = Date.now();
+    if (await poll(true)) startPolling();
+  }, 5000);
 }

@@ -1,0 +1,1 @@
+"""What the documentation is made with: pages and pictures from the code itself."""

@@ -1,0 +1,119 @@
+"""One real service for all pages: the shipped catalogue, a worker, and `verdicts` on the PATH."""
+
+import json
+import os
+import socketserver
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from app.catalogue.load import load_catalogue
+from app.core.settings import Settings
+from app.embedded import ServerUrls
+from tests.factories.databases import copied, opened
+from tests.factories.forks import Forks
+from tests.factories.runs import Bell
+from tests.factories.threaded import served_here
+
+SHIM = f"""#!{sys.executable} -SE
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as link:
+    link.connect(os.environ["VERDICTS_FORKS"])
+    text = "" if sys.stdin.isatty() or "-" not in sys.argv else sys.stdin.read()
+    order = {{"argv": sys.argv[1:], "env": dict(os.environ), "cwd": os.getcwd(), "text": text}}
+    link.sendall(json.dumps(order).encode() + b"\\n")
+    said = json.loads(link.makefile().read())
+sys.stdout.write(said["out"])
+sys.stderr.write(said["err"])
+sys.exit(said["code"])
+"""
+
+
+@contextmanager
+def _commands(folder: Path, forks: Forks) -> Iterator[Path]:
+    """A folder with the command `verdicts`, which has a process forked that has imported everything already."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            order = json.loads(self.rfile.readline())
+            done = forks.run(order["argv"], order["env"], Path(order["cwd"]), order["text"])
+            said = {"code": done.returncode, "out": done.stdout, "err": done.stderr}
+            self.wfile.write(json.dumps(said).encode())
+
+    path = folder / "bin"
+    path.mkdir()
+    (path / "verdicts").write_text(SHIM)
+    (path / "verdicts").chmod(stat.S_IRWXU)
+    with socketserver.UnixStreamServer(str(folder / "forks"), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield path
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def _worker(settings: Settings, url: str) -> Iterator[None]:
+    """A worker's loop in a thread; the catalogue's released predictions need no PyTorch."""
+    from workers.context import WorkerContext  # noqa: PLC0415  # only where the worker's libraries are
+    from workers.tasks.reproduce import reproduce_next  # noqa: PLC0415
+
+    with opened(url) as database:
+        context = WorkerContext(settings, database, Bell())
+
+        def work() -> None:
+            while not context.stopping.is_set():
+                if not reproduce_next(context):
+                    context.stopping.wait(0.05)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield
+        finally:
+            context.stopping.set()
+            thread.join()
+
+
+@dataclass
+class Site:
+    """Where the pages' commands run, and the environment that goes on from block to block."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="session")
+def site(
+    servers: ServerUrls,
+    maintenance: psycopg.Connection,
+    template_database: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """A service that answers at $SERVER."""
+    folder = tmp_path_factory.mktemp("pages")
+    with copied(servers, maintenance, template_database) as url, opened(url) as database, Forks() as forks:
+        settings = Settings(database_url=url, redis_url=servers.redis_url, log_level="ERROR", data_dir=folder)
+        with database.unit_of_work() as session:
+            load_catalogue(session, settings.catalogue_dir)
+        with served_here(settings) as address, _commands(folder, forks) as path, _worker(settings, url):
+            environment = {
+                "HOME": str(folder),
+                "PATH": f"{path}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "PYTHONWARNINGS": "error",
+                "SERVER": address,
+                "VERDICTS_DATABASE_URL": url,
+                "VERDICTS_REDIS_URL": servers.redis_url,
+                "VERDICTS_FORKS": str(folder / "forks"),
+                "VERDICTS_DATA_DIR": str(folder),
+            }
+            yield Site(folder, environment)
