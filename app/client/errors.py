@@ -7,7 +7,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from app.client.models import FieldProblem, Problem, Reproduction
+from app.client.models import Reproduction
+from app.client.problems import FieldProblem, Problem
 
 _WORDS: Final = {"failed": "has failed", "cancelled": "was cancelled", "expired": "has expired"}
 

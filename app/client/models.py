@@ -4,15 +4,9 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from app.client.problems import Answered, Problem
 
 Item = TypeVar("Item")
-
-
-class Answered(BaseModel):
-    """Something that was read. It cannot be changed; what a newer service adds is in `model_extra`."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class Page(Answered, Generic[Item]):
@@ -272,25 +266,6 @@ class Reproduction(Answered):
     deadline_at: datetime
     error: RunError | None
     verdict_id: UUID | None
-
-
-class FieldProblem(Answered):
-    """One bad field of a request."""
-
-    field: str
-    detail: str
-    code: str
-
-
-class Problem(Answered):
-    """A problem document (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    errors: list[FieldProblem] | None = None
 
 
 class BatchItem(Answered):

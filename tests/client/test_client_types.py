@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from app.client import models
+from app.client import models, problems
 from app.client.client import AsyncClient, Client, Listing, Verb, Verbs
 from app.core.settings import Settings
 from app.main import create_app
@@ -24,12 +24,12 @@ SCHEMAS: Final = {
     models.DocumentVerdicts: "DocumentVerdicts",
     models.Driver: "DriverRead",
     models.Evidence: "EvidenceRead",
-    models.FieldProblem: "FieldError",
+    problems.FieldProblem: "FieldError",
     models.Paper: "PaperRead",
     models.PaperDocument: "PaperDocumentRead",
     models.PaperSummary: "PaperSummary",
     models.PaperVersion: "VersionRead",
-    models.Problem: "Problem",
+    problems.Problem: "Problem",
     models.Progress: "Progress",
     models.ProtocolAxes: "ProtocolAxes",
     models.Reproduction: "ReproductionRead",
@@ -54,7 +54,7 @@ def may_be_null(schema: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("model", SCHEMAS, ids=lambda model: model.__name__)
 def test_a_type_of_the_client_has_the_fields_of_the_service(
-    model: type[models.Answered], schemas: dict[str, Any]
+    model: type[problems.Answered], schemas: dict[str, Any]
 ) -> None:
     served = schemas[SCHEMAS[model]]["properties"]
     mine = model.model_json_schema(mode="serialization")["properties"]
@@ -64,8 +64,8 @@ def test_a_type_of_the_client_has_the_fields_of_the_service(
 
 
 def test_every_type_of_the_client_is_held_to_the_service() -> None:
-    mine = {one for one in vars(models).values() if isinstance(one, type) and issubclass(one, models.Answered)} - {
-        models.Answered,
+    mine = {one for one in vars(models).values() if isinstance(one, type) and issubclass(one, problems.Answered)} - {
+        problems.Answered,
         models.Page,
         models.Decision,
         models.Prediction,
