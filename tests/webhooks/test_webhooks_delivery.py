@@ -19,6 +19,7 @@ from app.reproductions.cancel import cancel_reproduction
 from app.webhooks.prune import prune_deliveries
 from tests.events.running import PATIENCE_S, Running, in_background, running, wait_until
 from tests.factories.drivers import Subject, make_subject
+from tests.factories.forks import Forks
 from tests.factories.keys import make_key
 from tests.factories.runs import ask, take
 from tests.factories.served import serving
@@ -288,14 +289,20 @@ def test_two_services_share_the_work(
 
 @pytest.mark.timeout(600)  # a process starts here, which takes its time on a busy machine
 def test_what_a_killed_process_was_at_is_told_again(
-    database_url: str, redis_url: str, database: Database, subject: Subject, receiver: Receiver, tmp_path: Path
+    forks: Forks,
+    database_url: str,
+    redis_url: str,
+    database: Database,
+    subject: Subject,
+    receiver: Receiver,
+    tmp_path: Path,
 ) -> None:
     environment = {"VERDICTS_WEBHOOKS__ALLOW_HTTP": "true", "VERDICTS_WEBHOOKS__ALLOW_PRIVATE": "true"}
     environment |= {"VERDICTS_WEBHOOKS__LEASE_S": "1", "VERDICTS_LOG_LEVEL": "ERROR"}
     key = make_key(database).key
     go = threading.Event()
     receiver.answer = lambda *_: go.wait(PATIENCE_S)
-    with serving(database_url, redis_url, tmp_path, **environment) as served:
+    with serving(forks, database_url, redis_url, tmp_path, **environment) as served:
         with httpx.Client(base_url=served.base, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
             webhook = register(client, receiver)
         issue_verdict(database, subject)
