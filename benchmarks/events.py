@@ -23,6 +23,7 @@ from app.core.db import Database
 from app.core.migrate import upgrade
 from app.embedded import EmbeddedServers
 from tests.factories.drivers import make_subject
+from tests.factories.forks import Forks
 from tests.factories.served import Served, serving
 from tests.factories.verdicts import issue_verdict
 
@@ -108,7 +109,7 @@ def main() -> None:
             "VERDICTS_LOG_LEVEL": "ERROR",
             "VERDICTS_ACCESS__REQUESTS_PER_MINUTE": "0",
         }
-        with serving(urls.database_url, urls.redis_url, Path(folder), **settings) as served:
+        with Forks() as forks, serving(forks, urls.database_url, urls.redis_url, Path(folder), **settings) as served:
             found = asyncio.run(measure(served, database, asked.streams, asked.seconds))
         database.close()
     found = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": platform.processor(), **found}

@@ -16,7 +16,7 @@ How it measures
   it is plain ASGI, like `bare`. `unobserved` is without ids, access log and metrics: the difference is what those cost.
 - `a route, its SQL left out` is GET /v1/verdicts/{id} through every layer, with a verdict that is there already.
 - What the servers log goes to a file.
-- Growth: the use cases in-process, the fastest of their repetitions, and the pages that Postgres touches for them.
+- Growth: the use cases in-process: CPU time, Postgres's with it, and the pages that Postgres touches.
 """
 
 import argparse
@@ -236,11 +236,11 @@ def _print(rows: list[dict[str, Any]]) -> None:
 
 def _print_growth(costs: list[Any]) -> None:
     sizes = list(dict.fromkeys((cost.papers, cost.history) for cost in costs))
-    print(f"\n{'fastest, ms (pages)':24}" + "".join(f"{f'{papers:,}/{history:,}':>20}" for papers, history in sizes))
+    print(f"\n{'ms of CPU (pages)':28}" + "".join(f"{f'{papers:,}/{history:,}':>20}" for papers, history in sizes))
     for name in dict.fromkeys(cost.operation for cost in costs):
         line = {(cost.papers, cost.history): cost for cost in costs if cost.operation == name}
         cells = (f"{line[size].ms:.2f} ({line[size].pages if line[size].pages is not None else '-'})" for size in sizes)
-        print(f"{name:24}" + "".join(f"{cell:>20}" for cell in cells))
+        print(f"{name:28}" + "".join(f"{cell:>20}" for cell in cells))
 
 
 def _machine() -> dict[str, Any]:

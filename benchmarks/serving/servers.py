@@ -33,7 +33,12 @@ class Server:
 
     def cpu_s(self) -> float:
         """CPU seconds that its processes have used so far."""
-        return sum(_cpu(pid) for pid in (self.process.pid, *_children(self.process.pid)))
+        return cpu_s(self.process.pid)
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process and of all below it."""
+    return sum(_cpu(one) for one in (pid, *_children(pid)))
 
 
 def _cpu(pid: int) -> float:

@@ -192,12 +192,16 @@ def test_a_form_that_chose_two_verdicts_leads_to_their_page(client: Api, world: 
 def test_a_page_costs_the_same_however_much_it_shows(client: Api, database: Database, world: World) -> None:
     paths = ["/", f"/papers/{PAPER}", f"/verdicts/{world.ran}", "/queue", "/drivers", "/workers"]
 
+    def count_of(path: str) -> int:
+        with counted(database) as statements:
+            assert client.get(path).status_code == 200
+        return len(statements)
+
     def costs() -> dict[str, int]:
         found = {}
         for path in paths:
-            with counted(database) as statements:
-                assert client.get(path).status_code == 200
-            found[path] = len(statements)
+            # The feed of events reads the same database now and then: the least of some counts is the page's own.
+            found[path] = min(count_of(path) for _ in range(4))
         return found
 
     costs()  # results by group are counted once, and kept

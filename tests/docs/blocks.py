@@ -20,6 +20,8 @@ ORDER: Final = (
     "docs/guides/read-a-verdict.md",
 )
 """What is run first, in this order: later pages read what these make. The others follow by name."""
+ELSEWHERE: Final = {"docs/exports.md": "tests/exports/test_documentation.py runs it, on papers of its own"}
+"""Pages that other tests run."""
 NOT_RUN: Final = {
     "docs/guides/add-a-paper.md: verdicts import 2004.13606 --server $SERVER --key $KEY": "asks arXiv",
     "docs/guides/run-on-your-gpus.md: deploy/setup.sh embedded,worker": "needs a database and GPUs of its own",
@@ -31,6 +33,7 @@ NOT_RUN_UNMARKED: Final = {
     "README.md: deploy/up.sh": "as above",
     "README.md: deploy/test.sh": "it would run these tests",
     "README.md: curl -s -X POST": "the first line asks arXiv; the others are run in docs/guides/add-a-paper.md",
+    "README.md: export KEY=": "a model measures for minutes; docs/guides/follow-a-run.md does it on predictions",
     "README.md: export VERDICTS_DATABASE_URL": "needs a database and a Redis elsewhere",
     "README.md: .venv/bin/verdicts backup": "stops the service; tests/backup does it",
     "README.md: export OTEL_EXPORTER_OTLP_ENDPOINT": "a setting; tests/telemetry uses it",
@@ -57,7 +60,7 @@ class Block:
     @property
     def is_run(self) -> bool:
         """Whether the tests run it."""
-        return self.kind in RUN and self.why_not is None and unmarked(self) is None
+        return self.page not in ELSEWHERE and self.kind in RUN and self.why_not is None and unmarked(self) is None
 
 
 def unmarked(block: Block) -> str | None:

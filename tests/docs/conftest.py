@@ -15,13 +15,14 @@ import psycopg
 import pytest
 
 from app.catalogue.load import load_catalogue
-from app.core.settings import Settings
+from app.core.settings import QueueSettings, Settings
 from app.embedded import ServerUrls
 from tests.factories.databases import copied, opened
 from tests.factories.forks import Forks
 from tests.factories.runs import Bell
 from tests.factories.threaded import served_here
 
+QUEUE = QueueSettings(shutdown_s=0)
 SHIM = f"""#!{sys.executable} -SE
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as link:
@@ -80,7 +81,7 @@ def _worker(settings: Settings, url: str) -> Iterator[None]:
         try:
             yield
         finally:
-            context.stopping.set()
+            context.ask_to_stop()
             thread.join()
 
 
@@ -102,7 +103,9 @@ def site(
     """A service that answers at $SERVER."""
     folder = tmp_path_factory.mktemp("pages")
     with copied(servers, maintenance, template_database) as url, opened(url) as database, Forks() as forks:
-        settings = Settings(database_url=url, redis_url=servers.redis_url, log_level="ERROR", data_dir=folder)
+        settings = Settings(
+            database_url=url, redis_url=servers.redis_url, log_level="ERROR", data_dir=folder, queue=QUEUE
+        )
         with database.unit_of_work() as session:
             load_catalogue(session, settings.catalogue_dir)
         with served_here(settings) as address, _commands(folder, forks) as path, _worker(settings, url):

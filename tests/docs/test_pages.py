@@ -9,11 +9,11 @@ from typing import Final
 
 import pytest
 
-from tests.docs.blocks import NOT_RUN, NOT_RUN_UNMARKED, Block, all_blocks, blocks_of, pages
+from tests.docs.blocks import ELSEWHERE, NOT_RUN, NOT_RUN_UNMARKED, ROOT, Block, all_blocks, blocks_of, pages
 from tests.docs.conftest import Site
 
 PATIENCE_S: Final = 300
-KINDS: Final = frozenset({"sh", "python", "toml", "json", "jsonc", "markdown", "yaml", ""})
+KINDS: Final = frozenset({"sh", "python", "toml", "json", "jsonc", "md", "markdown", "yaml", ""})
 _SAVE: Final = '\nstatus=$?\nenv -0 > "$VERDICTS_KEPT"\nexit $status\n'
 
 
@@ -78,6 +78,11 @@ def test_what_is_not_run_is_listed_with_its_reason() -> None:
 def test_nothing_is_listed_that_is_not_there() -> None:
     names = [block.name for block in all_blocks()]
     assert [start for start in NOT_RUN_UNMARKED if not any(name.startswith(start) for name in names)] == []
+
+
+def test_a_page_that_others_run_has_those_tests() -> None:
+    for page, where in ELSEWHERE.items():
+        assert Path(page).name in (ROOT / where.partition(" ")[0]).read_text(encoding="utf-8")
 
 
 def test_enough_is_run() -> None:
