@@ -222,6 +222,7 @@ class Progress(Answered):
 class RunningEstimate(Answered):
     """What the examples measured so far say. For watching; the verdict is decided once, at the end."""
 
+    metric: str
     value: float
     interval_95: tuple[float, float]
     method: str
