@@ -29,6 +29,7 @@ PARAMETERS: Final = {
     "category": "Of this primary category, e.g. `cs.CL`.",
     "claim": "About this claim.",
     "claim_id": "The claim's id.",
+    "delivery_id": "The delivery's id.",
     "first": "The one verdict's id.",
     "format": "The format of the export.",
     "is_current": "Only those that stand (true), or only those that were superseded (false).",
@@ -41,6 +42,7 @@ PARAMETERS: Final = {
     "status": "With this status.",
     "venue": "Of this venue.",
     "verdict_id": "The verdict's id.",
+    "webhook_id": "The webhook's id.",
     "withdrawn": "Only withdrawn papers (true), or only the others (false).",
 }
 
