@@ -56,7 +56,7 @@ def post_reproduction(
         run_id, _ = request_reproduction(session, ref, post, settings.queue, doorbell, quota=quota)
         session.flush()
         body = read_reproduction(session, run_id).model_dump_json().encode()
-        headers = {"Location": f"/v1/reproductions/{run_id}", "Retry-After": str(POLL_S)}
+        headers = {"Location": f"/v1/reproductions/{run_id}", "Retry-After": str(POLL_S), "Cache-Control": "no-store"}
         return Response(body, 202, headers, media_type=JSON)
 
     return once(post, respond)
