@@ -366,7 +366,7 @@ def test_a_database_that_holds_anything_is_left_alone_unless_told(world: Databas
 def test_a_schema_without_rows_is_in_nobodys_way(saved: Path, target: Database) -> None:
     upgrade(target.engine.url.render_as_string(hide_password=False))
     manifest = load(target, saved)
-    found = {name: rows for name, (rows, _) in state_of(target).items() if name != "alembic_version"}
+    found = {name: rows for name, (rows, _) in state_of(target).items() if name not in {"alembic_version", "paper_words"}}
     assert found == {table.name: table.rows for table in manifest.tables}
 
 
