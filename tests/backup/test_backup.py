@@ -29,6 +29,7 @@ from app.core.db import Database
 from app.core.migrate import upgrade
 from app.core.settings import QueueSettings, Settings
 from app.embedded import ServerUrls
+from app.exports.formats import ExportFormat
 from app.main import create_app
 from app.protocol.errors import DriverError
 from app.reproductions.lease import confirm_cancel, give_up
@@ -135,7 +136,9 @@ def addresses(client: Api) -> Iterator[str]:
         "verdict_id": everything(client, "/v1/verdicts", "id"),
         "reproduction_id": everything(client, "/v1/reproductions", "id"),
         "slug": everything(client, "/v1/drivers", "slug"),
+        "format": [one.value for one in ExportFormat],
     }
+    ids |= {"first": ids["verdict_id"], "second": ids["verdict_id"][:3]}
     for path, operations in document["paths"].items():
         if "get" not in operations or path == "/metrics" or "text/event-stream" in str(operations["get"]["responses"]):
             continue  # streams do not end, and what was counted is of the process
@@ -366,7 +369,9 @@ def test_a_database_that_holds_anything_is_left_alone_unless_told(world: Databas
 def test_a_schema_without_rows_is_in_nobodys_way(saved: Path, target: Database) -> None:
     upgrade(target.engine.url.render_as_string(hide_password=False))
     manifest = load(target, saved)
-    found = {name: rows for name, (rows, _) in state_of(target).items() if name not in {"alembic_version", "paper_words"}}
+    found = {
+        name: rows for name, (rows, _) in state_of(target).items() if name not in {"alembic_version", "paper_words"}
+    }
     assert found == {table.name: table.rows for table in manifest.tables}
 
 
