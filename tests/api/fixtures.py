@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from app.catalogue.load import load_catalogue
 from app.core.db import Database
-from app.core.settings import AccessSettings, QueueSettings, Settings
+from app.core.settings import AccessSettings, EventSettings, QueueSettings, Settings
 from app.main import create_app
 from tests.api.helpers import CATALOGUE, DRAFT_DRIVER, DRIVER, PAPER, Api
 from tests.factories.keys import make_key
@@ -33,6 +33,7 @@ def settings(database_url: str, redis_url: str) -> Settings:
         redis_url=redis_url,
         log_level="ERROR",
         queue=QueueSettings(sweep_s=3600),
+        events=EventSettings(longest_s=0.1, poll_s=0.05),  # who asks for everything waits for the end of each stream
         access=UNLIMITED,
     )
 
