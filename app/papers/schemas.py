@@ -13,6 +13,7 @@ from pydantic import (
     StrictBool,
     StringConstraints,
     UrlConstraints,
+    WithJsonSchema,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -44,7 +45,14 @@ Printed = Annotated[
     str,
     BeforeValidator(_as_printed),
     StringConstraints(pattern=PRINTED),
-    Field(json_schema_extra={"anyOf": [{"type": "number"}, {"type": "string", "pattern": PRINTED}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "exclusiveMaximum": 1000},
+                {"type": "string", "pattern": PRINTED},
+            ]
+        }
+    ),
 ]
 """A number as a paper prints it: up to three digits before the point and twenty after it."""
 HttpUrl = Annotated[AnyUrl, UrlConstraints(max_length=2_000, allowed_schemes=["http", "https"])]
