@@ -62,12 +62,16 @@ _NEVER_NULL: Final = ("arxiv_id", "title", "abstract", "withdrawn", "headline_cl
 
 
 def _without_nulls(schema: dict[str, Any]) -> None:
-    """In a change None means that the field was left out; a null that is sent is refused, so the schema has none."""
+    """In a change None means that the field was left out; a null that is sent is refused, so the schema has none.
+
+    No field is required, so there is an example beside them.
+    """
     for name in _NEVER_NULL:
         field = schema["properties"][name]
         (kind,) = (one for one in field.pop("anyOf") if one != {"type": "null"})
         field.pop("default", None)
         field.update(kind)
+    schema["examples"] = [{"venue": "ICLR 2027", "published_at": "2027-05-03T00:00:00Z"}]
 
 
 class _In(BaseModel):
