@@ -48,6 +48,9 @@ PARAMETERS: Final = {
 
 
 def read_reference() -> Reference:
-    """All of it. The examples were answered by a real service; a test holds them to what it answers now."""
+    """All of it. The examples were answered by a real service; a test holds them to what it answers now.
+
+    Made up is what would be of no use to anybody: a webhook's secret and its address.
+    """
     examples: dict[str, dict[str, Any]] = json.loads(_EXAMPLES.read_text(encoding="utf-8"))
     return Reference(TAGS, PARAMETERS, examples)

@@ -13,6 +13,7 @@ from pydantic import (
     StrictBool,
     StringConstraints,
     UrlConstraints,
+    WithJsonSchema,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -44,7 +45,14 @@ Printed = Annotated[
     str,
     BeforeValidator(_as_printed),
     StringConstraints(pattern=PRINTED),
-    Field(json_schema_extra={"anyOf": [{"type": "number"}, {"type": "string", "pattern": PRINTED}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "exclusiveMaximum": 1000},
+                {"type": "string", "pattern": PRINTED},
+            ]
+        }
+    ),
 ]
 """A number as a paper prints it: up to three digits before the point and twenty after it."""
 HttpUrl = Annotated[AnyUrl, UrlConstraints(max_length=2_000, allowed_schemes=["http", "https"])]
@@ -54,12 +62,16 @@ _NEVER_NULL: Final = ("arxiv_id", "title", "abstract", "withdrawn", "headline_cl
 
 
 def _without_nulls(schema: dict[str, Any]) -> None:
-    """In a change None means that the field was left out; a null that is sent is refused, so the schema has none."""
+    """In a change None means that the field was left out; a null that is sent is refused, so the schema has none.
+
+    No field is required, so there is an example beside them.
+    """
     for name in _NEVER_NULL:
         field = schema["properties"][name]
         (kind,) = (one for one in field.pop("anyOf") if one != {"type": "null"})
         field.pop("default", None)
         field.update(kind)
+    schema["examples"] = [{"venue": "ICLR 2027", "published_at": "2027-05-03T00:00:00Z"}]
 
 
 class _In(BaseModel):

@@ -45,10 +45,10 @@ class Api(TestClient):
 
     key = "pv_000000000000.nobodys"
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, address: str = "testclient") -> None:
         # With an id of its own each, no two answers would have the same headers.
-        headers = {"X-Request-Id": "of-the-test"}
-        super().__init__(app, raise_server_exceptions=False, follow_redirects=False, headers=headers)
+        headers, peer = {"X-Request-Id": "of-the-test"}, (address, 50000)
+        super().__init__(app, raise_server_exceptions=False, follow_redirects=False, headers=headers, client=peer)
         if not _OPERATIONS:  # building the document takes longer than most tests
             _OPERATIONS.extend((_pattern(path), operations) for path, operations in app.openapi()["paths"].items())
 
