@@ -116,6 +116,8 @@ def create_app(settings: Settings | None = None) -> Service:
         license_info=LICENCE,
         servers=SERVERS,
         lifespan=_lifespan,
+        docs_url=None,  # app.dashboard.assets has a page that fetches nothing from other hosts
+        redoc_url=None,
         max_body_size=settings.limits.body_bytes,
         redirect_slashes=False,  # the redirect would be made of the Host header, whatever that says
     )

@@ -42,8 +42,8 @@ def connected(data_dir: Path | None) -> Settings:
     urls = running_urls(settings.data_dir)
     if urls is None:
         raise CommandError(
-            f"nothing runs on {settings.data_dir}: start it with `verdicts up`, or set VERDICTS_DATABASE_URL "
-            "and VERDICTS_REDIS_URL",
+            f"nothing runs on {settings.data_dir}: start it with `verdicts up`, name the folder it was started "
+            "with (--data-dir or VERDICTS_DATA_DIR), or set VERDICTS_DATABASE_URL and VERDICTS_REDIS_URL",
             UNREACHABLE,
         )
     found = {"database_url": urls.database_url, "redis_url": urls.redis_url}

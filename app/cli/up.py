@@ -46,6 +46,7 @@ def run_everything(host: str, port: int, data_dir: Path | None, patterns: list[s
             console.print(f"drivers {loaded.drivers}, for {loaded.papers} papers", highlight=False)
             with Supervisor(_services(settings, host, port), settings.data_dir) as supervisor:
                 supervisor.wait_ready(_READY_S)
+                console.print(f"pages   {base}/  (Ctrl-C stops everything)", highlight=False)
                 console.print(f"API     {base}/docs", highlight=False)
                 last = _reproduce(settings, patterns)
                 _say_where(base, last, data_dir)
@@ -138,7 +139,7 @@ def _say_where(base: str, paper: str | None, data_dir: Path | None) -> None:
         console.print(f"the paper's document: {base}/v1/papers/{paper}", highlight=False)
     where = f" --data-dir {data_dir}" if data_dir else ""
     console.print(
-        f"to change something over HTTP, make a key: verdicts keys create --name me --scope admin{where}",
+        f"to change something, make a key: verdicts keys create --name me --scope reproduce --scope curate{where}",
         highlight=False,
         soft_wrap=True,
     )

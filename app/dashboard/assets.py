@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
 
 from app.core.errors import AppError
 from app.core.etag import held_by
@@ -19,6 +20,7 @@ _MEDIA: Final = {
     ".svg": "image/svg+xml",
 }
 _HASH_DIGITS: Final = 16
+_SWAGGER_UI: Final = "vendor/swagger-ui-5.35.0"
 _HEADERS: Final = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "X-Content-Type-Options": "nosniff",
@@ -79,3 +81,15 @@ async def get_asset(request: Request, name: str) -> Response:
     if (held := held_by(request, asset.etag)) is not None:
         return Response(status_code=304, headers={**headers, "ETag": held})
     return Response(asset.body, headers=headers, media_type=asset.media)
+
+
+@static.get("/docs")
+async def get_docs() -> Response:
+    """The OpenAPI document to read and to try, by Swagger UI: our own copy, as FastAPI's page fetches it elsewhere."""
+    return get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="Paper Verdicts: the API",
+        swagger_js_url=address_of(f"{_SWAGGER_UI}/swagger-ui-bundle.js"),
+        swagger_css_url=address_of(f"{_SWAGGER_UI}/swagger-ui.css"),
+        swagger_favicon_url=address_of("icon.svg"),
+    )

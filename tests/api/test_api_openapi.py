@@ -118,4 +118,10 @@ def test_parameters_of_lists_are_bounded(document: Json) -> None:
 def test_the_document_is_served_and_shown(client: Api, app: FastAPI) -> None:
     served = client.get("/openapi.json")
     assert served.json() == app.openapi()
-    assert client.get("/docs").headers["content-type"].startswith("text/html")
+    shown = client.get("/docs")
+    assert shown.headers["content-type"].startswith("text/html")
+    fetched = re.findall(r'(?:src|href)="([^"]*)"', shown.text)
+    assert len(fetched) == 3
+    for address in fetched:
+        assert address.startswith("/static/")
+        assert client.get(address).status_code == 200

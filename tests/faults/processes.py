@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PATIENCE_S: Final = 120.0
+PATIENCE_S: Final = 300.0
 """A bound, not an expectation: how long anything may take on a machine that is busy with other things."""
 
 

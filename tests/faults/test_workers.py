@@ -193,10 +193,14 @@ def test_a_worker_that_is_told_to_stop_hands_back_a_long_run(world: World) -> No
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    run_id = world.ask_minilm(2500)
-    world.until_predicted(run_id)
-    worker.terminate()
-    assert worker.wait(2 * PATIENCE_S) == 0
+    try:
+        run_id = world.ask_minilm(2500)
+        world.until_predicted(run_id)
+        worker.terminate()
+        assert worker.wait(2 * PATIENCE_S) == 0
+    finally:
+        worker.kill()
+        worker.wait()
     run = world.run(run_id)
     assert (run.state.value, run.attempt, run.fence, run.worker is not None) == ("queued", 0, 1, True)
     assert 0 < run.progress_done < 2500

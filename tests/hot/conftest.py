@@ -6,6 +6,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.core.settings import ServingSettings, Settings
+from app.core.settle import settle
 from tests.api.fixtures import api, app, catalogue, client, database
 from tests.api.fixtures import settings as plain_settings
 
@@ -20,12 +21,14 @@ def settings(plain_settings: Settings) -> Settings:
 
 @pytest.fixture(autouse=True)
 def listening(request: pytest.FixtureRequest) -> None:
-    """Where a test has the application, it begins once changes are being heard."""
+    """Where a test has the application, it begins once changes are being heard, and those before it have been."""
     if "client" not in request.fixturenames:
         return
-    request.getfixturevalue("client")
+    for name in {"catalogue", "client"} & set(request.fixturenames):
+        request.getfixturevalue(name)
     app: FastAPI = request.getfixturevalue("app")
     deadline = time.monotonic() + 60
     while not app.state.serving.listener.hears:
         assert time.monotonic() < deadline, "nothing is heard of changes"
         time.sleep(0.005)
+    settle(app.state.database.engine)
