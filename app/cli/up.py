@@ -46,7 +46,7 @@ def run_everything(host: str, port: int, data_dir: Path | None, patterns: list[s
             console.print(f"drivers {loaded.drivers}, for {loaded.papers} papers", highlight=False)
             with Supervisor(_services(settings, host, port), settings.data_dir) as supervisor:
                 supervisor.wait_ready(_READY_S)
-                console.print(f"pages   {base}/  (Ctrl-C stops everything)", highlight=False)
+                console.print(f"pages   {base}/", highlight=False)
                 console.print(f"API     {base}/docs", highlight=False)
                 last = _reproduce(settings, patterns)
                 _say_where(base, last, data_dir)
