@@ -21,7 +21,6 @@ EVIDENCE: Final = "evidence.json"
 PREDICTIONS: Final = "predictions.jsonl"
 _NO_LICENCE: Final = "#no-licence"
 _OPERATOR: Final = "#operator"
-_SERVICE_URL: Final = "https://pypi.org/project/paper-verdicts/"
 
 Entity = dict[str, Any]
 
@@ -152,7 +151,7 @@ def _instrument(subject: Subject, public_url: str | None) -> Entity:
         "@type": "SoftwareApplication",
         "name": str(subject.driver["description"]) if subject.driver else slug,
         "softwareVersion": version.removeprefix("v"),
-        "url": address or _SERVICE_URL,
+        **({"url": address} if address else {}),
     }
 
 
