@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binom, hypergeom
 
 from app.statistics.counts import check_counts
 from app.statistics.equivalence import EDGE, Zone
@@ -41,10 +41,14 @@ def _accepted_finite(n: Counts, zone: Zone, population: int) -> tuple[Counts, Co
     low, high = np.zeros_like(n), n
     if below >= 0:
         beaten = min(below, population)
-        low = first_true(0, n + 1, lambda k: np.asarray(hypergeom.sf(k - 1, population, beaten, n) <= TOST_ALPHA))
+        low = first_true(
+            0, n + 1, lambda k: np.asarray(scipy.stats.hypergeom.sf(k - 1, population, beaten, n) <= TOST_ALPHA)
+        )
     if above <= population:
         missed = population - max(above, 0)
-        high = n - first_true(0, n + 1, lambda k: np.asarray(hypergeom.sf(k - 1, population, missed, n) <= TOST_ALPHA))
+        high = n - first_true(
+            0, n + 1, lambda k: np.asarray(scipy.stats.hypergeom.sf(k - 1, population, missed, n) <= TOST_ALPHA)
+        )
     return low, high
 
 
@@ -74,13 +78,17 @@ def powers(n: ArrayLike, *, rate: float, margin: float, population: int | None) 
     low, high = accepted(size, zone, population)
     some, loses_low, loses_high = low <= high, zone.low > EDGE, zone.high < 1 - EDGE
     if population is None:
-        between = binom.cdf(high, size, rate) - binom.cdf(low - 1, size, rate)
-        outermost = loses_low * binom.pmf(low, size, rate) + loses_high * binom.pmf(high, size, rate)
+        between = scipy.stats.binom.cdf(high, size, rate) - scipy.stats.binom.cdf(low - 1, size, rate)
+        outermost = loses_low * scipy.stats.binom.pmf(low, size, rate) + loses_high * scipy.stats.binom.pmf(
+            high, size, rate
+        )
     else:
         true = round(rate * population)
-        between = hypergeom.cdf(high, population, true, size) - hypergeom.cdf(low - 1, population, true, size)
-        outermost = loses_low * hypergeom.pmf(low, population, true, size)
-        outermost += loses_high * hypergeom.pmf(high, population, true, size)
+        between = scipy.stats.hypergeom.cdf(high, population, true, size) - scipy.stats.hypergeom.cdf(
+            low - 1, population, true, size
+        )
+        outermost = loses_low * scipy.stats.hypergeom.pmf(low, population, true, size)
+        outermost += loses_high * scipy.stats.hypergeom.pmf(high, population, true, size)
     return np.where(some, between, 0.0), np.where(some, outermost, 1.0)
 
 

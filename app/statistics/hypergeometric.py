@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import hypergeom
 
 Counts = NDArray[np.int64]
 
@@ -38,7 +38,7 @@ def hypergeometric_limits(
     sides = np.stack([k, size - k])
 
     def kept(candidate: Counts) -> NDArray[np.bool]:
-        return np.asarray(hypergeom.sf(sides - 1, population, candidate, size) > level / 2)
+        return np.asarray(scipy.stats.hypergeom.sf(sides - 1, population, candidate, size) > level / 2)
 
     lowest, mirrored = first_true(sides, population - size + sides, kept)
     return lowest, population - mirrored

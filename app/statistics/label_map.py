@@ -5,8 +5,8 @@ from math import lgamma, log
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.optimize import linear_sum_assignment
 
 from app.statistics.counts import check_confusion
 
@@ -53,7 +53,7 @@ def examine_label_map(confusion: ArrayLike) -> LabelMapFinding:
     """
     matrix = check_confusion(confusion)
     n = int(matrix.sum())
-    gold, predicted = linear_sum_assignment(matrix, maximize=True)
+    gold, predicted = scipy.optimize.linear_sum_assignment(matrix, maximize=True)
     identity, best = np.trace(matrix) / n, matrix[gold, predicted].sum() / n
     chance = matrix.sum(axis=1).max() / n
     suspect = identity <= chance < 1 and best - chance >= FAR_BETTER * (1 - chance)

@@ -6,9 +6,8 @@ from math import sqrt
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest, norm
-from statsmodels.stats.multitest import multipletests
 
 from app.statistics.counts import ImpossibleCountsError, check_counts, whole
 from app.statistics.intervals import alpha_of
@@ -68,7 +67,7 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
     Source: McNemar 1947, Psychometrika 12:153.
     """
     both = only_first + only_second
-    return float(binomtest(only_first, both, 0.5).pvalue) if both else 1.0
+    return float(scipy.stats.binomtest(only_first, both, 0.5).pvalue) if both else 1.0
 
 
 def tango_interval(*, n: int, only_first: int, only_second: int, level: float = 0.95) -> tuple[float, float]:
@@ -78,7 +77,7 @@ def tango_interval(*, n: int, only_first: int, only_second: int, level: float = 
     the larger root of 2n q^2 - (b + c - (2n - b + c) d) q - c d (1 - d) = 0. Source: Tango 1998, Stat. Med. 17:891;
     recommended by Newcombe 1998 and Fagerland, Lydersen & Laake 2014.
     """
-    z = float(norm.isf(alpha_of(level) / 2))
+    z = float(scipy.stats.norm.isf(alpha_of(level) / 2))
     high = _score_limit(n, only_first, only_second, z)
     return -_score_limit(n, only_second, only_first, z), high
 
@@ -119,5 +118,5 @@ def benjamini_hochberg(p_values: Sequence[float], alpha: float = 0.05) -> Adjust
         raise ValueError(msg)
     if p.size == 0:
         return AdjustedTests((), ())
-    rejected, adjusted, _, _ = multipletests(p, alpha=alpha, method="fdr_bh")
-    return AdjustedTests(tuple(map(bool, rejected)), tuple(map(float, adjusted)))
+    adjusted = scipy.stats.false_discovery_control(p, method="bh")
+    return AdjustedTests(tuple(map(bool, adjusted <= alpha)), tuple(map(float, adjusted)))

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
-from scipy.stats import beta, betabinom
 
 from app.statistics.counts import Stratum
 from app.statistics.equivalence import EDGE, Zone
@@ -63,7 +62,9 @@ def _unseen(correct: float, n: int, total: int, prior: float) -> Floats:
     if n == total:
         return np.ones(1)
     unseen = np.arange(total - n + 1)
-    pmf = np.asarray(betabinom.pmf(unseen, total - n, correct + prior, n - correct + prior), dtype=np.float64)
+    pmf = np.asarray(
+        scipy.stats.betabinom.pmf(unseen, total - n, correct + prior, n - correct + prior), dtype=np.float64
+    )
     return np.asarray(pmf / pmf.sum())
 
 
@@ -81,8 +82,8 @@ def _sum_of_two(a: Floats, b: Floats) -> Floats:
     size = len(a) + len(b) - 1
     if min(len(a), len(b)) < DIRECT:
         return np.convolve(a, b)
-    room = next_fast_len(size, real=True)
-    return np.asarray(irfft(rfft(a, room) * rfft(b, room), room)[:size], dtype=np.float64)
+    room = scipy.fft.next_fast_len(size, real=True)
+    return np.asarray(scipy.fft.irfft(scipy.fft.rfft(a, room) * scipy.fft.rfft(b, room), room)[:size], dtype=np.float64)
 
 
 def p_inside_finite(strata: Sequence[Stratum], zone: Zone) -> float:
@@ -96,5 +97,5 @@ def p_inside_superpopulation(strata: Sequence[Stratum], zone: Zone) -> float:
     For several strata, new items with the split's label mix. Raises ImpossibleCountsError.
     """
     sample = effective_sample(strata, finite=False)
-    posterior = beta(sample.correct + PRIOR, sample.n - sample.correct + PRIOR)
+    posterior = scipy.stats.beta(sample.correct + PRIOR, sample.n - sample.correct + PRIOR)
     return float(posterior.cdf(min(zone.high, 1)) - posterior.cdf(max(zone.low, 0)))
