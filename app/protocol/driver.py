@@ -125,6 +125,9 @@ class DataSpec(_Spec):
     """Results are also given per group (MNLI's genre) where the file has such a column."""
     labels: Annotated[tuple[Name, ...], Field(min_length=2)]
     """The label name of each class index in the file."""
+    unlabelled: Name | int | None = None
+    """What stands in the label column of examples without a gold label ("-" in SNLI's files, -1 in its Parquet copy):
+    they are no part of the split. `size` counts the others, and rows are counted without them."""
 
     @model_validator(mode="after")
     def _hub_needs_file(self) -> Self:
