@@ -73,8 +73,12 @@ def texts_of(evidence: EvidenceRead, catalogue: Path) -> Texts | None:
     path = (root / spec.source.path).resolve()
     if not path.is_relative_to(root) or path.suffix != ".parquet":
         return None
-    columns = [spec.text_column, spec.text_pair_column, spec.group_column]
+    label = None if spec.unlabelled is None else spec.label_column
+    columns = [spec.text_column, spec.text_pair_column, spec.group_column, label]
     table = _read(path, digest, tuple(name for name in columns if name is not None))
+    if table is not None and label is not None:
+        # Rows are counted without them.
+        table = table.filter(pc.not_equal(pc.cast(table[label], pa.string()), str(spec.unlabelled)))
     return None if table is None else Texts(table, spec)
 
 

@@ -74,7 +74,7 @@ def _predicate(subject: Subject, counts: tuple[int, int], public_url: str | None
     )
 
 
-_COUNTED = {"counts", "split_label_counts", "slice_kind"}
+_COUNTED = {"counts", "split_label_counts", "slice_kind", "positive_label"}
 """Facts of posted evidence that the measurement says already."""
 
 
@@ -90,7 +90,7 @@ def _measurement(subject: Subject, counts: tuple[int, int]) -> dict[str, Any]:
         "labels": labels,
         "split_label_counts": split,
         "confusion": content.get("confusion"),
-        "positive_label": (subject.driver or {}).get("positive_label"),
+        "positive_label": (subject.driver or facts).get("positive_label"),
         "counts": facts.get("counts"),
         "n": counts[0],
         "correct": counts[1],

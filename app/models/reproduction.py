@@ -113,6 +113,10 @@ class Reproduction(Base):
     progress_done: Mapped[int] = mapped_column(default=0)
     progress_total: Mapped[int | None]
     progress_correct: Mapped[int] = mapped_column(default=0)
+    progress_estimate: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """The running estimate of a metric that the counts alone do not give, as the worker last reported it."""
+    progress_counts: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    """What inference did for the predictions that are stored, over all attempts."""
     evidence_id: Mapped[UUID] = mapped_column(
         ForeignKey("evidence.id", deferrable=True, initially="DEFERRED"), unique=True
     )

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from app.protocol.axes import MetricAxis, ModelAxis, ProtocolAxes
 from app.protocol.slices import SliceKind, SliceSpec
-from app.statistics.metrics import MetricName
+from app.statistics.metrics import MOST_LABELS, MetricName
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -125,6 +125,9 @@ class DataSpec(_Spec):
     """Results are also given per group (MNLI's genre) where the file has such a column."""
     labels: Annotated[tuple[Name, ...], Field(min_length=2)]
     """The label name of each class index in the file."""
+    unlabelled: Name | int | None = None
+    """What stands in the label column of examples without a gold label ("-" in SNLI's files, -1 in its Parquet copy):
+    they are no part of the split. `size` counts the others, and rows are counted without them."""
 
     @model_validator(mode="after")
     def _hub_needs_file(self) -> Self:
@@ -212,6 +215,11 @@ class DriverSpec(_Spec):
         return f"v{self.version}-{self.slug}"
 
     @property
+    def positive_index(self) -> int | None:
+        """The index of the positive label, for the metric `f1` alone."""
+        return None if self.positive_label is None else self.data.labels.index(self.positive_label)
+
+    @property
     def digest(self) -> str:
         """SHA-256 (hex) of the specification as canonical JSON."""
         return sha256(self.model_dump_json(exclude_none=True).encode()).hexdigest()
@@ -237,6 +245,9 @@ class DriverSpec(_Spec):
             raise ValueError(msg)
         if self.metric is not MetricName.accuracy and self.slice.kind is SliceKind.balanced:
             msg = f"a balanced slice changes the mix of labels, on which {self.metric} depends: draw a simple one"
+            raise ValueError(msg)
+        if self.metric is not MetricName.accuracy and len(self.data.labels) > MOST_LABELS:
+            msg = f"{self.metric} is decided with {MOST_LABELS} labels at most, not {len(self.data.labels)}"
             raise ValueError(msg)
         if self.protocol.metric is MetricAxis.same and self.claim.metric != self.metric:
             msg = f"protocol.metric cannot be `same` while the claim is about {self.claim.metric}, not {self.metric}"

@@ -3,8 +3,9 @@
 Every write is guarded by the fence of the attempt: a worker whose lease went to another changes nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -19,6 +20,7 @@ from app.models import Prediction, Reproduction, ReproductionState
 from app.protocol.driver import DriverSpec
 from app.protocol.errors import DriverError
 from app.reproductions.errors import CancelRequestedError, LeaseLostError
+from app.reproductions.schemas import RunningEstimate
 from app.reproductions.turns import QUEUE_ORDER, RUNS, WAITS
 
 RUNNING, QUEUED = ReproductionState.running, ReproductionState.queued
@@ -52,6 +54,22 @@ class Beat:
     done: int
     total: int | None
     correct: int
+    estimate: RunningEstimate | None = None
+    """Of a metric that the counts alone do not give."""
+    counts: Mapping[str, int] | None = None
+    """What inference did for what is stored with this heartbeat, and before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What earlier attempts left of a run: predicted rows, those of them that are right, and how they were made."""
+
+    rows: frozenset[int] = frozenset()
+    right: frozenset[int] = frozenset()
+    pairs: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    """How many rows have each (gold, predicted)."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What inference did for them."""
 
 
 def take_run(session: Session, worker: str, queue: QueueSettings) -> Lease | None:
@@ -137,6 +155,8 @@ def heartbeat(
             "progress_done": beat.done,
             "progress_total": beat.total,
             "progress_correct": beat.correct,
+            "progress_estimate": beat.estimate.model_dump(mode="json") if beat.estimate else None,
+            "progress_counts": dict(beat.counts) if beat.counts else None,
         },
     )
     if predictions:
@@ -146,14 +166,17 @@ def heartbeat(
     return cancelled
 
 
-def stored_rows(session: Session, lease: Lease) -> tuple[set[int], set[int]]:
-    """The rows that earlier attempts predicted already, and those of them that are right."""
-    rows = session.execute(
-        select(Prediction.row, Prediction.predicted == Prediction.gold).where(
-            Prediction.evidence_id == lease.evidence_id
-        )
-    ).all()
-    return {row for row, _ in rows}, {row for row, right in rows if right}
+def read_stored(session: Session, lease: Lease) -> Stored:
+    """What earlier attempts predicted already."""
+    query = select(Prediction.row, Prediction.gold, Prediction.predicted)
+    found = session.execute(query.where(Prediction.evidence_id == lease.evidence_id)).all()
+    counts = select(Reproduction.progress_counts).where(Reproduction.id == lease.reproduction_id)
+    return Stored(
+        rows=frozenset(row for row, _, _ in found),
+        right=frozenset(row for row, gold, predicted in found if gold == predicted),
+        pairs=Counter((gold, predicted) for _, gold, predicted in found),
+        counts=session.scalar(counts) or {},
+    )
 
 
 def succeed(session: Session, lease: Lease) -> None:

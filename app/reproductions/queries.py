@@ -1,6 +1,6 @@
 """Reading reproductions."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -15,10 +15,9 @@ from app.papers.find import find_present_paper, find_version
 from app.papers.ids import PaperRef
 from app.protocol.slices import SliceSpec
 from app.reproductions.errors import ReproductionNotFoundError
-from app.reproductions.schemas import Progress, ReproductionRead, RunError, RunningEstimate
+from app.reproductions.estimate import running_estimate
+from app.reproductions.schemas import Progress, ReproductionRead, RunError
 from app.reproductions.turns import QUEUE_ORDER, WAITS, queue_position
-from app.statistics.binomial import binomial_interval
-from app.statistics.sequential import SEQUENCE_ALPHA, ConfidenceSequence
 
 _POSITION = queue_position()
 _ENDED: Final = [state for state in ReproductionState if state.done]
@@ -132,7 +131,7 @@ def run_read(
         done=run.state.done,
         stage=run.stage,
         progress=Progress(done=run.progress_done, total=run.progress_total, correct=run.progress_correct),
-        estimate=running_estimate(run.progress_correct, run.progress_done, run.spec),
+        estimate=running_estimate(run.progress_correct, run.progress_done, run.spec, run.progress_estimate),
         queue_position=position,
         priority=run.priority,
         attempt=run.attempt,
@@ -147,17 +146,3 @@ def run_read(
         error=RunError.model_validate(run.error) if run.error else None,
         verdict_id=verdict_id,
     )
-
-
-def running_estimate(correct: int, done: int, spec: Mapping[str, Any]) -> RunningEstimate | None:
-    """Accuracy so far with its 95 % interval; None before the first example.
-
-    A run that may stop early shows its confidence sequence, which bears being looked at: never a Wilson interval.
-    """
-    if done == 0:
-        return None
-    if spec["decision"].get("early_stopping"):
-        interval = ConfidenceSequence(spec["data"]["size"], SEQUENCE_ALPHA, done, correct).interval
-    else:
-        interval = binomial_interval(correct, done, 0.95)
-    return RunningEstimate(value=correct / done, interval_95=(interval.low, interval.high), method=interval.method)

@@ -1,6 +1,6 @@
 """Reproductions on the wire."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
@@ -9,6 +9,7 @@ from app.core.clock import Instant
 from app.models import ReproductionState, VerdictKind
 from app.protocol.driver import Slug
 from app.protocol.slices import SliceSpec
+from app.statistics.metrics import MetricName
 
 
 class ReproductionPost(BaseModel):
@@ -42,12 +43,10 @@ class Progress(BaseModel):
 class RunningEstimate(BaseModel):
     """What the examples measured so far say. For watching; the verdict is decided once, at the end."""
 
-    metric: Literal["accuracy"] = Field(
-        default="accuracy", description="Whatever metric the driver has, a running run shows its accuracy."
-    )
+    metric: MetricName = Field(description="The driver's.")
     value: float
     interval_95: tuple[float, float]
-    method: str
+    method: str = Field(description="Of the interval: for watching, of new items like those measured so far.")
 
 
 class RunError(BaseModel):

@@ -1,5 +1,6 @@
 """Intervals for metrics without a closed form: the Bayesian bootstrap of a confusion matrix, also of a finite split."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,9 @@ DRAWS: Final = 50_000
 LEAST_DRAWS: Final = 2_000
 MOST_CELLS: Final = 20_000_000
 """Of all draws together: with very many labels there are fewer draws."""
+
+_AT_ONCE: Final = 1_000_000
+"""Cells."""
 
 Floats = NDArray[np.float64]
 
@@ -75,8 +79,18 @@ def metric_posterior(
     shape = matrix + _prior(len(matrix))
     shares = generator.standard_gamma(shape.ravel(), (count, matrix.size))
     shares /= shares.sum(axis=1, keepdims=True)
-    cells = shares if population is None else matrix.ravel() + generator.multinomial(population - n, shares)
-    return MetricPosterior(estimate, np.sort(metric(cells.reshape(count, *matrix.shape))), seed)
+    found: Floats = np.empty(count)
+    for part in _portions(count, matrix.size):
+        unseen = None if population is None else generator.multinomial(population - n, shares[part])
+        cells = shares[part] if unseen is None else matrix.ravel() + unseen
+        found[part] = metric(cells.reshape(-1, *matrix.shape))
+    return MetricPosterior(estimate, np.sort(found), seed)
+
+
+def _portions(count: int, cells: int) -> Iterator[slice]:
+    """Draws that are made at a time: all at once would take four times the memory, and gives the same numbers."""
+    step = max(1, _AT_ONCE // cells)
+    return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
 
 def _prior(labels: int) -> Floats:

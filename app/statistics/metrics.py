@@ -7,12 +7,15 @@ positive scale, and give float64 [...]. The tests hold them to scikit-learn, whi
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Metric = Callable[[ArrayLike], Floats]
+MOST_LABELS: Final = 100
+"""Of a metric that is decided by the bootstrap, whose draws each have a cell for every pair of labels."""
 
 
 class MetricName(StrEnum):

@@ -76,10 +76,9 @@ def _decided(reported: ReportedValue, spec: DriverSpec, confusion: Confusion, sp
             match=spec.protocol.match,
             early_stopping=rule.early_stopping,
         )
-    positive = None if spec.positive_label is None else spec.data.labels.index(spec.positive_label)
     return decide_metric(
         reported,
-        MetricMeasurement(spec.metric, confusion.matrix, sum(split.values()), positive),
+        MetricMeasurement(spec.metric, confusion.matrix, sum(split.values()), spec.positive_index),
         estimand=rule.estimand,
         margin=rule.margin,
         match=spec.protocol.match,

@@ -1,6 +1,7 @@
 """The decision about a metric without a closed form (F1, Matthews's coefficient): the same rule, by bootstrap."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,10 @@ from app.statistics.equivalence import Position, Zone, allowance, judge
 from app.statistics.metrics import MetricName, metric_of
 from app.statistics.printed import ReportedValue
 from app.verdicts.decide import LEVELS, RULE_VERSION, STATUS, Decision, belief, require_margin
+
+_FEWEST_DRAWS: Final = 200
+_MOST_CELLS: Final = 800_000
+"""Of each of some tens of posteriors that tell how many more examples it takes: with very many labels, roughly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +90,10 @@ def decide_metric(
 
 def _more(measured: MetricMeasurement, zone: Zone, *, finite: bool, seed: int) -> int | None:
     """How many more examples with these cells' shares would decide it; None where none would."""
+    draws = min(LEAST_DRAWS, max(_FEWEST_DRAWS, _MOST_CELLS // measured.confusion.size))
 
     def decides(size: int) -> bool:
-        posterior = measured.posterior(size, finite=finite, seed=seed, draws=LEAST_DRAWS)
+        posterior = measured.posterior(size, finite=finite, seed=seed, draws=draws)
         narrow, wide = (posterior.interval(level) for level in LEVELS)
         return judge(narrow, wide, zone) is not Position.undecided
 

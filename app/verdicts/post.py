@@ -1,6 +1,6 @@
 """Evidence posted by a trusted outside agent: checked, decided here, and issued."""
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,11 +14,19 @@ from app.protocol.axes import DataAxis
 from app.protocol.driver import default_margin
 from app.protocol.slices import SliceKind
 from app.statistics.label_map import LabelMapSuspectError
-from app.statistics.metrics import MetricName
-from app.verdicts.decide import Measurement, ReportedValue, Stratum, decide, refuse_suspect_labels
-from app.verdicts.errors import EvidenceError, LabelMapError, MetricError
+from app.verdicts.decide import (
+    ImpossibleCountsError,
+    Measurement,
+    ReportedValue,
+    Stratum,
+    decide,
+    refuse_suspect_labels,
+)
+from app.verdicts.decide_metric import decide_metric
+from app.verdicts.errors import EvidenceError, LabelMapError
 from app.verdicts.evidence import Confusion, decision_document, measurement_of
 from app.verdicts.issue import NewVerdict, issue
+from app.verdicts.posted_metric import SEED, measured_metric, refuse_unknown_metric
 from app.verdicts.schemas import LARGEST_SPLIT, PostedEvidence, PostedPrediction, VerdictPost
 
 
@@ -29,11 +37,7 @@ def post_verdict(session: Session, paper: Paper, version: PaperVersion, post: Ve
     Raises EvidenceError, LabelMapError, MetricError, ClaimNotFoundError; nothing is written then.
     """
     claim = find_claim_of(session, paper, post.claim)
-    if claim.reported_metric != MetricName.accuracy:
-        detail = (
-            f"The claim is about {claim.reported_metric}; from posted evidence only {MetricName.accuracy} is decided."
-        )
-        raise MetricError(detail)
+    refuse_unknown_metric(claim)
     confusion = _confusion(post.evidence)
     margin = default_margin(post.protocol.model)
     document = _decide(claim, post, confusion, margin)
@@ -56,31 +60,48 @@ def post_verdict(session: Session, paper: Paper, version: PaperVersion, post: Ve
 
 
 def _confusion(evidence: PostedEvidence) -> Confusion | None:
-    """The confusion matrix of posted predictions; None for counts. Raises EvidenceError, LabelMapError."""
-    if evidence.predictions is None or evidence.labels is None:
+    """The confusion matrix that was posted, or that predictions give; None for counts.
+
+    Raises EvidenceError, LabelMapError.
+    """
+    if evidence.counts is not None or evidence.labels is None:
         return None
     position = {label: i for i, label in enumerate(evidence.labels)}
     split = evidence.split_label_counts or {}
     if len(position) != len(evidence.labels) or set(split) != set(position):
         detail = "labels have to be distinct, and split_label_counts has to count each of them."
         raise EvidenceError(detail, field="body.evidence.labels")
-    seen: set[str] = set()
-    for number, prediction in enumerate(evidence.predictions):
-        _refuse_bad(number, prediction, position, seen)
-    for label, n in Counter(one.gold for one in evidence.predictions).items():
+    confusion = _as_posted(evidence) if evidence.predictions is None else _counted(evidence.predictions, position)
+    for label, n in zip(evidence.labels, confusion.matrix.sum(axis=1).tolist(), strict=True):
         if n > split[label]:
             detail = f"{n} items are of label {label!r}, and split_label_counts has {split[label]} of them."
             raise EvidenceError(detail, field="body.evidence.split_label_counts")
-    pairs = [(position[one.gold], position[one.predicted], 1) for one in evidence.predictions]
-    confusion = Confusion.of(tuple(evidence.labels), pairs)
     try:
         refuse_suspect_labels(confusion.matrix)
     except LabelMapSuspectError as error:
         raise LabelMapError(str(error)) from error
+    except ImpossibleCountsError as error:
+        detail = f"{error}."
+        raise EvidenceError(detail, field="body.evidence.confusion") from error
     return confusion
 
 
-def _refuse_bad(number: int, prediction: PostedPrediction, position: dict[str, int], seen: set[str]) -> None:
+def _as_posted(evidence: PostedEvidence) -> Confusion:
+    labels, rows = tuple(evidence.labels or ()), evidence.confusion or []
+    if len(rows) != len(labels) or any(len(row) != len(labels) for row in rows):
+        detail = f"The confusion matrix needs a row and a column for each of the {len(labels)} labels."
+        raise EvidenceError(detail, field="body.evidence.confusion")
+    return Confusion.of(labels, [(i, j, n) for i, row in enumerate(rows) for j, n in enumerate(row)])
+
+
+def _counted(predictions: Sequence[PostedPrediction], position: Mapping[str, int]) -> Confusion:
+    seen: set[str] = set()
+    for number, prediction in enumerate(predictions):
+        _refuse_bad(number, prediction, position, seen)
+    return Confusion.of(tuple(position), [(position[one.gold], position[one.predicted], 1) for one in predictions])
+
+
+def _refuse_bad(number: int, prediction: PostedPrediction, position: Mapping[str, int], seen: set[str]) -> None:
     problem = None
     if prediction.id in seen:
         problem = "occurs twice"
@@ -97,17 +118,17 @@ def _refuse_bad(number: int, prediction: PostedPrediction, position: dict[str, i
 
 
 def _decide(claim: Claim, post: VerdictPost, confusion: Confusion | None, margin: float) -> dict[str, Any]:
+    measured = measured_metric(claim, post, confusion)
+    reported = ReportedValue.from_printed(claim.reported_value, claim.unit)
     try:
         measurement = _measurement(post.evidence, confusion)
         _refuse_too_large(measurement)
         _refuse_part_as_whole(post, measurement)
-        decision = decide(
-            ReportedValue.from_printed(claim.reported_value, claim.unit),
-            measurement,
-            estimand=post.estimand,
-            margin=margin,
-            match=post.protocol.match,
-        )
+        match = post.protocol.match
+        if measured is None:
+            decision = decide(reported, measurement, estimand=post.estimand, margin=margin, match=match)
+        else:
+            decision = decide_metric(reported, measured, estimand=post.estimand, margin=margin, match=match, seed=SEED)
     except ValueError as error:  # ImpossibleCountsError, EstimandError: they say which number cannot be
         detail = f"{error}."
         raise EvidenceError(detail) from error
@@ -154,6 +175,7 @@ def _store(session: Session, post: VerdictPost, confusion: Confusion | None, doc
             "counts": [one.model_dump() for one in evidence.counts] if evidence.counts else None,
             "split_label_counts": evidence.split_label_counts,
             "slice_kind": evidence.slice_kind,
+            "positive_label": post.positive_label,
             "environment": evidence.environment,
         },
     }

@@ -24,7 +24,7 @@ from app.models import VerdictKind, VerdictOrigin
 from app.papers.schemas import NO_NUL, DocumentVerdict, Text
 from app.protocol.axes import ProtocolAxes
 from app.protocol.driver import DriverSpec, Estimand
-from app.statistics.metrics import MetricName
+from app.statistics.metrics import MOST_LABELS, MetricName
 from app.verdicts.decide import VerdictStatus
 
 _AGENT = r"^v[0-9]+\.[0-9]+\.[0-9]+-[a-z0-9]+(-[a-z0-9]+)*$"
@@ -151,22 +151,28 @@ class PostedPrediction(_In):
 
 
 class PostedEvidence(_In):
-    """Either counts, or predictions with the split's size per label."""
+    """Counts of right answers, or a confusion matrix or predictions with the split's size per label."""
 
-    counts: Annotated[list[PostedStratum], Field(min_length=1, max_length=1000)] | None = None
+    counts: Annotated[list[PostedStratum], Field(min_length=1, max_length=1000)] | None = Field(
+        default=None, description="Enough for accuracy alone."
+    )
     labels: Annotated[list[Label], Field(min_length=2, max_length=1000)] | None = None
     predictions: Annotated[list[PostedPrediction], Field(min_length=1, max_length=200_000)] | None = None
+    confusion: Annotated[list[list[Count]], Field(min_length=2, max_length=MOST_LABELS)] | None = Field(
+        default=None, description="Counts by gold label (rows) and predicted label (columns), in the order of `labels`."
+    )
     split_label_counts: dict[Label, Count] | None = None
     slice_kind: Literal["full", "balanced", "simple"] = "simple"
     environment: Annotated[dict[Label, Fact], Field(max_length=200)] = {}
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
-        if (self.counts is None) == (self.predictions is None):
-            msg = "give either `counts` or `predictions`"
+        given = [one for one in (self.counts, self.predictions, self.confusion) if one is not None]
+        if len(given) != 1:
+            msg = "give one of `counts`, `predictions` and `confusion`"
             raise ValueError(msg)
-        if self.predictions is not None and (self.labels is None or self.split_label_counts is None):
-            msg = "`predictions` need `labels` (in the order of the logits) and `split_label_counts`"
+        if self.counts is None and (self.labels is None or self.split_label_counts is None):
+            msg = "`predictions` and `confusion` need `labels`, in their order, and `split_label_counts`"
             raise ValueError(msg)
         return self
 
@@ -183,7 +189,12 @@ class VerdictPost(_In):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
-    claim: UUID | None = Field(default=None, description="Default: the headline claim.")
+    claim: UUID | None = Field(
+        default=None, description="Default: the headline claim. Its metric is the one that is decided."
+    )
+    positive_label: Label | None = Field(
+        default=None, description="The label whose F1 is meant, where the claim's metric is `f1`."
+    )
     kind: VerdictKind = VerdictKind.POST
     agent_version: AgentVersion
     protocol: ProtocolAxes

@@ -15,7 +15,7 @@ from app.models import Prediction, Reproduction, ReproductionState
 from app.protocol.errors import DriverError
 from app.reproductions.cancel import cancel_reproduction
 from app.reproductions.errors import LeaseLostError
-from app.reproductions.lease import Lease, confirm_cancel, give_up, hand_back, stored_rows, succeed, take_run
+from app.reproductions.lease import Lease, confirm_cancel, give_up, hand_back, read_stored, succeed, take_run
 from app.reproductions.sweep import sweep
 from tests.factories.databases import opened
 from tests.factories.drivers import Subject, make_subject
@@ -186,7 +186,9 @@ def test_a_heartbeat_renews_the_lease_and_stores_progress_and_predictions(databa
     assert run.lease_until == run.heartbeat_at + timedelta(seconds=QUEUE.lease_s)
     assert run.lease_until > _now(database)
     with database.unit_of_work() as session:
-        assert stored_rows(session, lease) == (set(range(7)), set(range(7)) - {3})
+        stored = read_stored(session, lease)
+    assert (stored.rows, stored.right) == (frozenset(range(7)), frozenset(range(7)) - {3})
+    assert stored.pairs == {(0, 0): 2, (0, 1): 1, (1, 1): 2, (2, 2): 2}
 
 
 def test_a_heartbeat_may_be_repeated(database: Database, subject: Subject) -> None:
@@ -197,7 +199,8 @@ def test_a_heartbeat_may_be_repeated(database: Database, subject: Subject) -> No
     for _ in range(2):
         beat(database, lease, batch)
     with database.unit_of_work() as session:
-        assert stored_rows(session, lease) == (set(range(5)), set(range(1, 5)))
+        stored = read_stored(session, lease)
+    assert (stored.rows, stored.right) == (frozenset(range(5)), frozenset(range(1, 5)))
 
 
 def test_another_attempt_goes_on_from_what_is_stored(database: Database, subject: Subject) -> None:
@@ -206,7 +209,8 @@ def test_another_attempt_goes_on_from_what_is_stored(database: Database, subject
     let_pass(database, run_id, "lease_until")
     second = take(database)
     with database.unit_of_work() as session:
-        assert stored_rows(session, second) == (set(range(5)), set(range(1, 5)))
+        stored = read_stored(session, second)
+    assert (stored.rows, stored.right) == (frozenset(range(5)), frozenset(range(1, 5)))
 
 
 def _write_heartbeat(database: Database, _: Subject, lease: Lease) -> None:

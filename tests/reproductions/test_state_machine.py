@@ -19,7 +19,7 @@ from app.papers.schemas import PaperDocumentRead
 from app.protocol.errors import DriverError
 from app.reproductions.cancel import cancel_reproduction
 from app.reproductions.errors import CancelRequestedError, LeaseLostError, ReproductionDoneError
-from app.reproductions.lease import Lease, confirm_cancel, give_up, hand_back, stored_rows
+from app.reproductions.lease import Lease, confirm_cancel, give_up, hand_back, read_stored
 from app.reproductions.sweep import sweep
 from app.verdicts.conclude import conclude_run
 from app.verdicts.post import post_verdict
@@ -157,7 +157,7 @@ class LifeOfRuns(RuleBasedStateMachine):
         run.fence, run.attempt = run.fence + 1, run.attempt + 1
         assert (lease.fence, lease.attempt) == (run.fence, run.attempt)
         with self.database.unit_of_work() as session:
-            assert stored_rows(session, lease)[0] == run.stored
+            assert read_stored(session, lease).rows == run.stored
         self.leases.append(lease)
 
     def _beat(self, lease: Lease, rows: set[int]) -> bool:

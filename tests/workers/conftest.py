@@ -1,5 +1,6 @@
 """Without the worker extra (torch, transformers, the hub client) only the catalogue's own tests can be collected."""
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,14 @@ collect_ignore = (
 )
 
 CATALOGUE = Path(__file__).parents[2] / "workers" / "catalogue"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Threads over tiny matrices wait for each other more than they work: minutes of it where the cores are shared."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Checkpoints small enough for a test: real architectures, random weights, a tokenizer of a few words."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,16 @@ def write_checkpoint(
 
 
 def write_tokenizer(folder: Path) -> None:
-    words = {word: number for number, word in enumerate([*_SPECIAL, *WORDS])}
-    tokenizer = Tokenizer(WordLevel(words, unk_token="[UNK]"))  # noqa: S106 - a token of text
+    tokenizer = _tokenizer(WORDS)
+    # As some published files have it: the runtime must turn both off.
+    tokenizer.enable_padding(length=24)
+    tokenizer.enable_truncation(8)
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def _tokenizer(words: Sequence[str]) -> Tokenizer:
+    known = {word: number for number, word in enumerate([*_SPECIAL, *words])}
+    tokenizer = Tokenizer(WordLevel(known, unk_token="[UNK]"))  # noqa: S106 - a token of text
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -92,10 +101,27 @@ def write_tokenizer(folder: Path) -> None:
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", 1), ("[SEP]", 2)],
     )
-    # As some published files have it: the runtime must turn both off.
-    tokenizer.enable_padding(length=24)
-    tokenizer.enable_truncation(8)
-    tokenizer.save(str(folder / "tokenizer.json"))
+    return tokenizer
+
+
+def know_words(folder: Path, texts: list[str]) -> None:
+    """The tokenizer of a tiny checkpoint, with the most frequent words of real texts as its words."""
+    frequent = [word for word, _ in Counter(" ".join(texts).lower().split()).most_common(len(WORDS))]
+    _tokenizer(frequent).save(str(folder / "tokenizer.json"))
+
+
+def level_logits(folder: Path, texts: list[str], pairs: list[str] | None) -> None:
+    """Move the logits of a tiny checkpoint to a mean of 0 over these texts, or one label would win everywhere."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(64)
+    encoded = tokenizer.encode_batch(texts if pairs is None else list(zip(texts, pairs, strict=True)))
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    with torch.no_grad():
+        ids = [torch.tensor([one.ids]) for one in encoded]
+        types = [torch.tensor([one.type_ids]) for one in encoded]
+        rows = [model(input_ids=one, token_type_ids=two).logits[0] for one, two in zip(ids, types, strict=True)]
+        model.classifier.bias.sub_(torch.stack(rows).mean(dim=0))
+    model.save_pretrained(folder)
 
 
 def edit_json(path: Path, **changes: Any) -> None:  # noqa: ANN401 - JSON

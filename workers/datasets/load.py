@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from workers.datasets.cells import class_index, identity, index_by_name
 from workers.datasets.files import locate, read_bounded
 from workers.datasets.fingerprints import content_fingerprint
 from workers.datasets.split import Split
-from workers.datasets.tables import read_columns
+from workers.datasets.tables import Columns, read_columns
 
 
 def load_split(spec: DataSpec, *, root: Path, cache: Path) -> Split:
@@ -39,6 +40,8 @@ def parse_split(spec: DataSpec, contents: bytes, name: str, file_sha256: str) ->
     optional = (spec.id_column, spec.text_pair_column, spec.group_column)
     wanted = [spec.text_column, spec.label_column, *(column for column in optional if column is not None)]
     columns = read_columns(contents, name, wanted, filters={}, what="dataset")
+    if spec.unlabelled is not None:
+        columns = _labelled(columns, spec.label_column, str(spec.unlabelled))
     count = len(columns[spec.label_column])
     if count != spec.size:
         raise _invalid(message=f"{name} has {count} examples; the driver says {spec.size}")
@@ -54,6 +57,12 @@ def parse_split(spec: DataSpec, contents: bytes, name: str, file_sha256: str) ->
     except UnicodeEncodeError as error:
         raise _invalid(message=f"{name} holds text that is not valid Unicode") from error
     return Split(ids, texts, pairs, labels, spec.labels, groups, file_sha256, fingerprint)
+
+
+def _labelled(columns: Columns, label_column: str, unlabelled: str) -> Columns:
+    """The rows that have a gold label."""
+    kept = [str(cell) != unlabelled for cell in columns[label_column]]
+    return {column: list(compress(cells, kept)) for column, cells in columns.items()}
 
 
 def _texts(cells: Sequence[object], column: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Run a classifier over a slice: check, load or take the warm one, tokenise, plan, predict."""
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from app.protocol.driver import AdapterModel, ClassifierModel, DType, InferenceSpec
 from app.protocol.slices import indices_fingerprint
 from workers.datasets.split import Split
-from workers.evaluation.types import Answers
+from workers.evaluation.types import Answers, OnStep
 from workers.runtime.batching import default_budget, padding_share, plan_batches, plan_in_order
 from workers.runtime.cache import warm_models
 from workers.runtime.classifier import CheckedModel, check_model, load_classifier, tokenizer_of
@@ -37,6 +38,7 @@ class ModelSource:
         cache: Path,
         device: str,
         order: NDArray[np.int64] | None = None,
+        on_step: OnStep = lambda: None,
     ) -> None:
         """Load everything. `order` is the permutation in which a run that may stop early has to go through its slice.
 
@@ -70,6 +72,7 @@ class ModelSource:
             self._batches = plan_in_order(self._lengths, order, budget=self._budget, padded=not self._packed)
         self._predictor = Predictor(self._classifier)
         self._trial: Trial | None = None
+        self._on_step = on_step
 
     @staticmethod
     def _tokens(checked: CheckedModel, split: Split, rows: NDArray[np.int64]) -> tuple[Tokenized, float]:
@@ -91,21 +94,25 @@ class ModelSource:
     def answers(self, wanted: NDArray[np.bool_]) -> Iterator[Answers]:
         """The wanted answers, batch by batch."""
         labels = len(self._classifier.columns)
-        answer: Answer | None = None
+        answer = self._answer()
+        counted: Counter[str] = Counter()
         for planned in self._batches:
             keep = wanted[planned]
             if not keep.any():
                 yield Answers(planned[:0], np.empty(0, np.int16), np.empty((0, labels), np.float32), planned)
                 continue
-            answer = answer or self._answer()
             for positions, logits in self._predictor.run(self._tokenized.examples, [planned], answer):
-                yield Answers(positions[keep], logits[keep].argmax(axis=1).astype(np.int16), logits[keep], planned)
+                now = Counter(asdict(self._predictor.counts))
+                counts, counted = now - counted, now
+                best = logits[keep].argmax(axis=1).astype(np.int16)
+                yield Answers(positions[keep], best, logits[keep], planned, counts)
 
     def _answer(self) -> Answer:
         """How to answer a batch; a lower dtype is tried first, and used only where it can be trusted."""
         if self._inference.dtype is DType.float32:
             return self._predictor.exact_logits
-        self._trial = try_dtype(self._predictor, self._tokenized.examples, self._batches)
+        # Also where everything is stored already: the evidence says what the answers rest on.
+        self._trial = try_dtype(self._predictor, self._tokenized.examples, self._batches, self._on_step)
         if self._trial.fallback is not None or self._trial.calibration is None:
             return self._predictor.exact_logits
         return Recheck(self._predictor, self._trial.calibration.bound)

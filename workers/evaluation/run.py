@@ -19,7 +19,7 @@ from workers.datasets.split import Split
 from workers.evaluation.released_source import ReleasedSource
 from workers.evaluation.stages import Stages
 from workers.evaluation.stopping import EarlyStop, random_order
-from workers.evaluation.types import OnStage, PredictionBatch, PredictionSource, RunFacts
+from workers.evaluation.types import OnStage, OnStep, PredictionBatch, PredictionSource, RunFacts
 
 _PACKAGES: Final = ("torch", "transformers", "tokenizers", "safetensors", "peft", "numpy", "pyarrow")
 
@@ -85,7 +85,7 @@ class Run:
             gold = self._split.labels[rows]
             if len(answer):
                 item_ids = [self._split.ids[row] for row in rows]
-                yield PredictionBatch(rows, item_ids, gold, answer.predicted, answer.logits)
+                yield PredictionBatch(rows, item_ids, gold, answer.predicted, answer.logits, answer.counts)
             if self._stop is not None:
                 known = answer.planned[skipped[answer.planned]]
                 correct = int((gold == answer.predicted).sum()) + int(right[known].sum())
@@ -134,12 +134,19 @@ class Run:
 
 
 def open_run(
-    spec: DriverSpec, *, catalogue: Path, cache: Path, device: str = "auto", on_stage: OnStage = lambda _: None
+    spec: DriverSpec,
+    *,
+    catalogue: Path,
+    cache: Path,
+    device: str = "auto",
+    on_stage: OnStage = lambda _: None,
+    on_step: OnStep = lambda: None,
 ) -> Run:
     """Load what the driver names: split, slice, and its model or released predictions.
 
     `catalogue` is what relative paths begin at, `cache` where downloads are kept. `on_stage` hears `loading_data`,
-    `loading_model` and, with the first batch, `inference`. Raises DriverError.
+    `loading_model` and, with the first batch, `inference`; `on_step` is called before each batch that a lower dtype is
+    tried on. Raises DriverError.
     """
     stages = Stages(on_stage)
     with stages.timed("loading_data"):
@@ -147,7 +154,7 @@ def open_run(
         rows = _draw(spec, split)
     with stages.timed("loading_model"):
         order = random_order(len(rows), spec.inference.seed) if spec.decision.early_stopping else None
-        source = _source(spec, split, rows, order, catalogue=catalogue, cache=cache, device=device)
+        source = _source(spec, split, rows, order, catalogue=catalogue, cache=cache, device=device, on_step=on_step)
     stop = None if order is None else EarlyStop(spec, order, len(split))
     return Run(spec, split, rows, source, stages, stop)
 
@@ -175,13 +182,15 @@ def _source(
     catalogue: Path,
     cache: Path,
     device: str,
+    on_step: OnStep,
 ) -> PredictionSource:
     if isinstance(spec.model, ReleasedPredictions):
         released = load_predictions(spec.model, root=catalogue, cache=cache)
         return ReleasedSource(spec.model, released, [split.ids[row] for row in rows], split.label_names, order)
     from workers.evaluation.model_source import ModelSource  # noqa: PLC0415 - torch and transformers: seconds to import
 
-    return ModelSource(spec.model, spec.inference, split, rows, root=catalogue, cache=cache, device=device, order=order)
+    where = {"root": catalogue, "cache": cache}
+    return ModelSource(spec.model, spec.inference, split, rows, **where, device=device, order=order, on_step=on_step)
 
 
 def _array(rows: AbstractSet[int]) -> NDArray[np.int64]:

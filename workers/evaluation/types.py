@@ -1,7 +1,7 @@
 """What an evaluation yields: batches of predictions, and the facts of the run."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Stage = Literal["loading_data", "loading_model", "inference"]
 OnStage = Callable[[str], None]
+OnStep = Callable[[], None]
+"""Called before each batch that gives no prediction; what it raises ends the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class PredictionBatch:
     gold: NDArray[np.int16]
     predicted: NDArray[np.int16]
     logits: NDArray[np.float32] | None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What inference did for them."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -40,6 +44,7 @@ class Answers:
     predicted: NDArray[np.int16]
     logits: NDArray[np.float32] | None
     planned: NDArray[np.int64]
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.positions)

@@ -7,7 +7,7 @@ whole run is computed in float32. Both samples follow from the slice and its bat
 the same end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -74,18 +74,24 @@ class _Pair:
 
 
 def try_dtype(
-    predictor: Predictor, examples: Sequence[TokenizedExample], batches: Sequence[NDArray[np.int64]]
+    predictor: Predictor,
+    examples: Sequence[TokenizedExample],
+    batches: Sequence[NDArray[np.int64]],
+    on_step: Callable[[], None] = lambda: None,
 ) -> Trial:
-    """Calibrate on every other example of batches spread over the whole slice, and audit on those between them."""
+    """Calibrate on every other example of batches spread over the whole slice, and audit on those between them.
+
+    `on_step` is called before each batch: it may take minutes, in which somebody may want the run to end.
+    """
     calibrating, auditing = _samples(batches)
-    first = _both(predictor, examples, calibrating)
+    first = _both(predictor, examples, calibrating, on_step)
     if first is None:
         return Trial(None, None, "non_finite")
     largest = float(first.changes().max())
     calibration = Calibration(len(first.quick), largest, max(2 * largest, LEAST_BOUND))
     if not auditing:
         return Trial(calibration, None, "not_audited")
-    others = _both(predictor, examples, auditing)
+    others = _both(predictor, examples, auditing, on_step)
     if others is None:
         return Trial(calibration, None, "non_finite")
     audit = _audited(others, calibration.bound)
@@ -111,11 +117,15 @@ def _first_of(parts: Sequence[NDArray[np.int64]], count: int) -> list[NDArray[np
 
 
 def _both(
-    predictor: Predictor, examples: Sequence[TokenizedExample], parts: Sequence[NDArray[np.int64]]
+    predictor: Predictor,
+    examples: Sequence[TokenizedExample],
+    parts: Sequence[NDArray[np.int64]],
+    on_step: Callable[[], None],
 ) -> _Pair | None:
     """The logits in both dtypes; None where the lower one gave a value that is not finite."""
     quick, exact = [], []
     for positions in parts:
+        on_step()
         batch = [examples[position] for position in positions]
         found = predictor.lower_logits(batch)
         if found is None:

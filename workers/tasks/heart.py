@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Self
@@ -13,11 +13,12 @@ from structlog.contextvars import bind_contextvars, get_contextvars
 
 from app.protocol.driver import ReleasedPredictions
 from app.reproductions.errors import CancelRequestedError, LeaseLostError
-from app.reproductions.lease import Beat, Lease, heartbeat
+from app.reproductions.lease import Beat, Lease, Stored, heartbeat
 from workers.context import WorkerContext
 from workers.evaluation.types import PredictionBatch
 from workers.tasks.pace import Pace
 from workers.tasks.patience import insist
+from workers.tasks.tally import Tally
 
 _log = structlog.get_logger(__name__)
 
@@ -37,15 +38,15 @@ class StoppingError(Exception):
 class Heart:
     """Beats from `__enter__` to `__exit__`, in a thread of its own, through loading and inference."""
 
-    def __init__(self, context: WorkerContext, lease: Lease, *, stored: int, correct: int) -> None:
+    def __init__(self, context: WorkerContext, lease: Lease, stored: Stored) -> None:
         self._context, self._lease = context, lease
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._pending: list[PredictionBatch] = []
-        self._done, self._correct = stored, correct
+        self._tally = Tally.of(lease.spec, stored)
         self._stage = "starting"
         self._alive = monotonic()
-        self._pace = Pace(stored, quick=isinstance(lease.spec.model, ReleasedPredictions))
+        self._pace = Pace(len(stored.rows), quick=isinstance(lease.spec.model, ReleasedPredictions))
         self._over: Exception | None = None
         self._stop = threading.Event()
         self._ids = get_contextvars()
@@ -80,6 +81,12 @@ class Heart:
             self._pace.add(len(batch))
         self.check()
 
+    def step(self) -> None:
+        """The run is alive between two batches that give no prediction. Raises as `add` does."""
+        with self._lock:
+            self._alive = monotonic()
+        self.check()
+
     def check(self) -> None:
         """Raise CancelRequestedError, LeaseLostError or StoppingError where the run has to end here."""
         if self._over is not None:
@@ -101,16 +108,27 @@ class Heart:
         with self._writing:
             with self._lock:
                 batches, stage, total = _portion(self._pending), self._stage, self._pace.total
-            done = self._done + sum(len(batch) for batch in batches)
-            correct = self._correct + sum(int((batch.gold == batch.predicted).sum()) for batch in batches)
-            beat = Beat(stage=stage, done=done, total=total, correct=correct)
+            tally = self._tally.grown(batches)
+            beat = Beat(
+                stage=stage,
+                done=tally.done,
+                total=total,
+                correct=tally.correct,
+                estimate=tally.estimate,
+                counts=tally.counts,
+            )
             with self._context.database.unit_of_work() as session:
                 cancel = heartbeat(session, self._lease, beat, _rows(batches), self._context.settings.queue)
             with self._lock:
                 del self._pending[: len(batches)]
-                self._done, self._correct = done, correct
+                self._tally = tally
                 if cancel and self._over is None:
                     self._over = CancelRequestedError()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What inference did for everything that is stored, over all attempts."""
+        return self._tally.counts
 
     def _run(self) -> None:
         # The ids of the run, but not its trace: heartbeats would be a span every half second.

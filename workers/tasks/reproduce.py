@@ -12,7 +12,7 @@ from app.core.telemetry import continued, failed
 from app.models import Verdict
 from app.protocol.errors import DriverError
 from app.reproductions.errors import CancelRequestedError, LeaseLostError
-from app.reproductions.lease import Lease, confirm_cancel, give_up, hand_back, stored_rows, take_run
+from app.reproductions.lease import Lease, confirm_cancel, give_up, hand_back, read_stored, take_run
 from app.verdicts.conclude import conclude_run
 from workers.context import WorkerContext
 from workers.evaluation.run import open_run
@@ -84,8 +84,8 @@ def _to_its_end(context: WorkerContext, lease: Lease) -> None:
 
 
 def _measure(context: WorkerContext, lease: Lease) -> None:
-    stored, right = settle(context, lambda session: stored_rows(session, lease))
-    with Heart(context, lease, stored=len(stored), correct=len(right)) as heart:
+    stored = settle(context, lambda session: read_stored(session, lease))
+    with Heart(context, lease, stored) as heart:
         settings = context.settings
         run = open_run(
             lease.spec,
@@ -93,12 +93,15 @@ def _measure(context: WorkerContext, lease: Lease) -> None:
             cache=settings.cache_dir,
             device=settings.device,
             on_stage=heart.stage,
+            on_step=heart.step,
         )
         heart.expect(run.total)
-        for batch in run.batches(stored, right):
+        for batch in run.batches(stored.rows, stored.right):
             heart.add(batch)
         heart.flush()
     facts = run.facts()
+    facts["inference"] |= heart.counts
+    facts["attempt"] = {"number": lease.attempt, "stored_before": len(stored.rows)}
 
     def conclude(session: Session) -> Verdict:
         act_as(session, Actor(name=f"worker:{context.name}", operation="reproduce"))

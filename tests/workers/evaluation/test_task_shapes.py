@@ -4,7 +4,6 @@ SNLI's rows are SNLI's. The others are real MNLI pairs in the shape of ANLI, RTE
 tests/workers/slices/README.md): two labels are entailment against the rest, a single text is the hypothesis alone.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +12,13 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
-from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
-from tokenizers.models import WordLevel
-from transformers import AutoModelForSequenceClassification
 
 from app.protocol.driver import DriverSpec
 from app.statistics.metrics import MetricName, metric_of
 from app.verdicts.evidence import Confusion
 from tests.workers.split_files import NLI, Rows, data_spec, json_lines, parquet, tsv
-from tests.workers.tiny_checkpoints import WORDS, write_checkpoint
+from tests.workers.tiny_checkpoints import know_words, level_logits, write_checkpoint
 from workers.evaluation.run import open_run
 from workers.runtime.cache import warm_models
 
@@ -88,33 +83,6 @@ def _cold() -> None:
     warm_models.clear()
 
 
-def _words(folder: Path, texts: list[str]) -> None:
-    """The tokenizer of a tiny checkpoint, with the most frequent words of real texts as its words."""
-    frequent = [word for word, _ in Counter(" ".join(texts).lower().split()).most_common(len(WORDS))]
-    special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
-    tokenizer = Tokenizer(WordLevel({word: at for at, word in enumerate([*special, *frequent])}, unk_token=special[3]))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
-    )
-    tokenizer.save(str(folder / "tokenizer.json"))
-
-
-def _level(folder: Path, texts: list[str], pairs: list[str] | None) -> None:
-    """Move the logits of a tiny checkpoint to a mean of 0 over these texts, or one label would win everywhere."""
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.enable_truncation(64)
-    encoded = tokenizer.encode_batch(texts if pairs is None else list(zip(texts, pairs, strict=True)))
-    model = AutoModelForSequenceClassification.from_pretrained(folder)
-    with torch.no_grad():
-        ids = [torch.tensor([one.ids]) for one in encoded]
-        types = [torch.tensor([one.type_ids]) for one in encoded]
-        rows = [model(input_ids=one, token_type_ids=two).logits[0] for one, two in zip(ids, types, strict=True)]
-        model.classifier.bias.sub_(torch.stack(rows).mean(dim=0))
-    model.save_pretrained(folder)
-
-
 def _driver(model: dict[str, Any], data: Any, metric: MetricName, positive: str | None) -> DriverSpec:  # noqa: ANN401
     return DriverSpec.model_validate(
         {
@@ -173,10 +141,10 @@ def test_a_task_is_one_file_of_specification(name: str, catalogue: Path, tmp_pat
     (tmp_path / shape.file).write_bytes(contents)
     data = data_spec(shape.file, contents, size=_COUNT, labels=shape.labels, **shape.columns)
     write_checkpoint(tmp_path / "model", architecture="bert", labels=shape.labels)
-    _words(tmp_path / "model", [one["premise"] + " " + one["hypothesis"] for one in plain])
+    know_words(tmp_path / "model", [one["premise"] + " " + one["hypothesis"] for one in plain])
     pair = shape.columns["text_pair_column"]
     firsts = [row[str(shape.columns["text_column"])] for row in rows]
-    _level(tmp_path / "model", firsts, None if pair is None else [row[pair] for row in rows])
+    level_logits(tmp_path / "model", firsts, None if pair is None else [row[pair] for row in rows])
     model = {"kind": "sequence-classification", "source": {"path": "model"}, "max_length": 64}
     for metric, label in shape.metrics:
         spec = _driver(model, data, metric, label)

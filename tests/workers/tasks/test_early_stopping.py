@@ -9,22 +9,19 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.catalogue.load import load_catalogue
-from app.core.db import Database
-from app.core.settings import QueueSettings, Settings
 from app.models import Evidence, Reproduction
 from app.statistics.sequential import ConfidenceSequence
-from tests.api.fixtures import app, client
 from tests.api.helpers import CATALOGUE, Api, ok
 from tests.factories.drivers import Table, to_toml
-from tests.factories.runs import Bell, let_pass
+from tests.factories.runs import let_pass
+from tests.workers.tasks.fixtures import app, client, context, request_run, settings
 from workers.context import WorkerContext
 from workers.evaluation.run import Run
 from workers.tasks import reproduce
 from workers.tasks.heart import Heart
 from workers.tasks.reproduce import reproduce_next
 
-__all__ = ["app", "client"]
+__all__ = ["app", "client", "context", "settings"]
 
 pytestmark = pytest.mark.worker
 
@@ -60,31 +57,6 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def settings(database_url: str, redis_url: str, shelf: Path, tmp_path: Path) -> Settings:
-    return Settings(
-        database_url=database_url,
-        redis_url=redis_url,
-        log_level="CRITICAL",
-        catalogue_dir=shelf,
-        data_dir=tmp_path,
-        device="cpu",
-        queue=QueueSettings(sweep_s=3600, heartbeat_s=0.05),
-    )
-
-
-@pytest.fixture
-def context(client: Api, settings: Settings) -> WorkerContext:
-    database: Database = client.app.state.database  # type: ignore[attr-defined]
-    with database.unit_of_work() as session:
-        load_catalogue(session, settings.catalogue_dir)
-    return WorkerContext(settings, database, Bell())
-
-
-def request(client: Api, slug: str) -> str:
-    return str(ok(client.post(f"/v1/papers/{PAPER}/reproductions", json={"driver": slug}), 202)["id"])
-
-
 def outcome(client: Api, run_id: str) -> dict[str, Any]:
     """Everything a verdict rests on, but for clocks and ids."""
     run = ok(client.get(f"/v1/reproductions/{run_id}"))
@@ -103,7 +75,7 @@ def outcome(client: Api, run_id: str) -> dict[str, Any]:
 
 
 def test_a_driver_that_may_stop_early_does_and_the_verdict_says_so(client: Api, context: WorkerContext) -> None:
-    run_id = request(client, "stops-early")
+    run_id = request_run(client, PAPER, "stops-early")
     assert reproduce_next(context)
     found = outcome(client, run_id)
     progress, stopping, decision = found["progress"], found["stopping"], found["verdict"]["estimate"]
@@ -156,10 +128,10 @@ def _stored(context: WorkerContext, run_id: str) -> int:
 def test_a_run_that_goes_on_after_a_crash_has_the_verdict_of_an_uninterrupted_one(
     client: Api, context: WorkerContext, slug: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = request(client, slug)
+    whole = request_run(client, PAPER, slug)
     assert reproduce_next(context)
     expected = outcome(client, whole)
-    crashed = request(client, slug)
+    crashed = request_run(client, PAPER, slug)
     with monkeypatch.context() as patched:
         # Every batch stored as it comes, so that the crash leaves some behind.
         patched.setattr(Heart, "add", _add_and_store(Heart.add))

@@ -12,7 +12,7 @@ from app.core.db import Database
 from app.core.settings import QueueSettings, Settings
 from app.models import Prediction, Reproduction
 from app.reproductions.errors import CancelRequestedError, LeaseLostError
-from app.reproductions.lease import Lease
+from app.reproductions.lease import Lease, Stored
 from tests.factories.databases import opened
 from tests.factories.drivers import LABELS, SIZE, make_subject
 from tests.factories.runs import Bell, ask, read_run, take
@@ -57,7 +57,7 @@ def test_a_run_is_heard_of_more_often_than_each_second() -> None:
 def test_progress_and_predictions_are_stored_while_the_next_batch_is_computed(
     context: WorkerContext, lease: Lease
 ) -> None:
-    with Heart(context, lease, stored=0, correct=0) as heart:
+    with Heart(context, lease, Stored()) as heart:
         heart.stage("inference")
         heart.expect(SIZE)
         for done, rows in [(4, (0, 3, 6, 9)), (6, (1, 4))]:
@@ -75,7 +75,7 @@ def test_progress_and_predictions_are_stored_while_the_next_batch_is_computed(
 def test_what_ends_a_run_is_said_with_the_next_batch(context: WorkerContext, lease: Lease, cause: str) -> None:
     values = {"cancel_requested_at": func.now()} if cause == "cancelled" else {"fence": Reproduction.fence + 1}
     expected = CancelRequestedError if cause == "cancelled" else LeaseLostError
-    with Heart(context, lease, stored=0, correct=0) as heart:
+    with Heart(context, lease, Stored()) as heart:
         heart.stage("inference")
         heart.expect(SIZE)
         heart.add(_batch(0))

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from app.core.db import Database
 from app.core.settings import QueueSettings, Settings
 from app.models import Prediction
-from app.reproductions.lease import Lease
+from app.reproductions.lease import Lease, Stored
 from tests.factories.databases import opened
 from tests.factories.drivers import make_subject
 from tests.factories.runs import Bell, ask, read_run, take
@@ -46,7 +46,7 @@ def stored(database: Database) -> int:
 
 
 def test_a_beat_takes_a_portion_and_a_flush_all(context: WorkerContext, lease: Lease) -> None:
-    heart = Heart(context, lease, stored=0, correct=0)
+    heart = Heart(context, lease, Stored())
     heart.expect(3300)
     for first, number in ((0, 600), (600, 600), (1200, 2000), (3200, 100)):
         heart.add(batch(first, number))
@@ -62,7 +62,7 @@ def test_a_beat_takes_a_portion_and_a_flush_all(context: WorkerContext, lease: L
 
 def test_what_was_stored_before_the_database_refused_stays(context: WorkerContext, lease: Lease) -> None:
     """A worker that is asked to stop does not insist: it leaves what it could not store to the next attempt."""
-    heart = Heart(context, lease, stored=0, correct=0)
+    heart = Heart(context, lease, Stored())
     heart.expect(3000)
     for first in range(0, 3000, 1000):
         heart.add(batch(first, 1000))

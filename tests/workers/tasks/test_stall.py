@@ -17,7 +17,7 @@ import time
 from app.core.db import Database
 from app.core.logging import configure_logging
 from app.core.settings import Settings
-from app.reproductions.lease import take_run
+from app.reproductions.lease import Stored, take_run
 from workers.context import WorkerContext
 from workers.tasks.heart import Heart
 
@@ -26,7 +26,7 @@ settings = Settings()
 context = WorkerContext(settings, Database(settings.database_url), None)
 with context.database.unit_of_work() as session:
     lease = take_run(session, "hangs", settings.queue)
-with Heart(context, lease, stored=0, correct=0) as heart:
+with Heart(context, lease, Stored()) as heart:
     heart.stage("loading_model")
     time.sleep(600)
 """
