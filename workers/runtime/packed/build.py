@@ -96,8 +96,7 @@ def _layer(layer: Any, kind: Family, keeper: Keeper) -> Layer:  # noqa: ANN401 -
         mix = ContentAttention(keeper.product(q, k, v), own.num_attention_heads)
     else:
         mix = DisentangledAttention(
-            qk=keeper.product(q, k),
-            v=keeper.product(v),
+            qkv=keeper.product(q, k, v),
             head_count=own.num_attention_heads,
             projections=_projections(q, k, own.num_attention_heads, kind.relative, keeper),
         )
