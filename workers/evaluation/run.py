@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,10 @@ from workers.datasets.predictions import load_predictions
 from workers.datasets.split import Split
 from workers.evaluation.released_source import ReleasedSource
 from workers.evaluation.stages import Stages
-from workers.evaluation.stopping import EarlyStop, random_order
 from workers.evaluation.types import OnStage, PredictionBatch, PredictionSource, RunFacts
+
+if TYPE_CHECKING:
+    from workers.evaluation.stopping import EarlyStop
 
 _PACKAGES: Final = ("torch", "transformers", "tokenizers", "safetensors", "peft", "numpy", "pyarrow")
 
@@ -34,7 +36,7 @@ class Run:
         rows: NDArray[np.int64],
         source: PredictionSource,
         stages: Stages,
-        stop: EarlyStop | None = None,
+        stop: "EarlyStop | None" = None,
     ) -> None:
         self._spec = spec
         self._stop = stop
@@ -146,10 +148,9 @@ def open_run(
         split = load_split(spec.data, root=catalogue, cache=cache)
         rows = _draw(spec, split)
     with stages.timed("loading_model"):
-        order = random_order(len(rows), spec.inference.seed) if spec.decision.early_stopping else None
+        order = _order(spec, len(rows))
         source = _source(spec, split, rows, order, catalogue=catalogue, cache=cache, device=device)
-    stop = None if order is None else EarlyStop(spec, order, len(split))
-    return Run(spec, split, rows, source, stages, stop)
+    return Run(spec, split, rows, source, stages, _stop(spec, order, len(split)))
 
 
 def environment_facts() -> dict[str, Any]:
@@ -157,6 +158,23 @@ def environment_facts() -> dict[str, Any]:
     return {"python": platform.python_version(), "machine": platform.machine()} | {
         package: _version(package) for package in _PACKAGES
     }
+
+
+def _order(spec: DriverSpec, size: int) -> NDArray[np.int64] | None:
+    """The order in which a run that may stop early goes through its slice."""
+    if not spec.decision.early_stopping:
+        return None
+    from workers.evaluation.stopping import random_order  # noqa: PLC0415 - scipy: a second or two to import
+
+    return random_order(size, spec.inference.seed)
+
+
+def _stop(spec: DriverSpec, order: NDArray[np.int64] | None, population: int) -> "EarlyStop | None":
+    if order is None:
+        return None
+    from workers.evaluation.stopping import EarlyStop  # noqa: PLC0415 - as above
+
+    return EarlyStop(spec, order, population)
 
 
 def _draw(spec: DriverSpec, split: Split) -> NDArray[np.int64]:
