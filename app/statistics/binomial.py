@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, ndtri
 
 from app.statistics.counts import check_counts
 
@@ -58,7 +58,7 @@ def alpha_of(level: float) -> float:
 def _wilson(correct: ArrayLike, n: ArrayLike, level: float) -> tuple[Floats, Floats]:
     """The roots p of |k/n - p| = z sqrt(p(1-p)/n). Source: Wilson 1927, JASA 22:209."""
     k, size = np.asarray(correct, float), np.asarray(n, float)
-    z = ndtri(1 - alpha_of(level) / 2)
+    z = scipy.special.ndtri(1 - alpha_of(level) / 2)
     centre = (k + z**2 / 2) / (size + z**2)
     half = z * np.sqrt(k * (size - k) / size + z**2 / 4) / (size + z**2)
     # At 0 and at n it ends there in exact arithmetic; rounding leaves it a hair beside.
@@ -69,8 +69,8 @@ def _clopper_pearson(correct: ArrayLike, n: ArrayLike, level: float) -> tuple[Fl
     """Quantiles of Beta(k, n-k+1) and Beta(k+1, n-k). Source: Clopper & Pearson 1934, Biometrika 26:404."""
     k, size = np.asarray(correct, float), np.asarray(n, float)
     tail = alpha_of(level) / 2
-    low = betaincinv(np.where(k == 0, 1.0, k), size - k + 1, tail)
-    high = betaincinv(k + 1, np.where(k == size, 1.0, size - k), 1 - tail)
+    low = scipy.special.betaincinv(np.where(k == 0, 1.0, k), size - k + 1, tail)
+    high = scipy.special.betaincinv(k + 1, np.where(k == size, 1.0, size - k), 1 - tail)
     return np.where(k == 0, 0.0, low), np.where(k == size, 1.0, high)
 
 

@@ -5,8 +5,8 @@ from math import log
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaln, gammaln
 
 from app.statistics.counts import ImpossibleCountsError, check_counts, whole
 from app.statistics.equivalence import Position, Zone, judge
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 def _log_choose(n: ArrayLike, k: ArrayLike) -> Floats:
     n, k = np.asarray(n, dtype=np.float64), np.asarray(k, dtype=np.float64)
-    return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+    return np.asarray(scipy.special.gammaln(n + 1) - scipy.special.gammaln(k + 1) - scipy.special.gammaln(n - k + 1))
 
 
 def sequence_limits(correct: ArrayLike, n: ArrayLike, population: int, alpha: float = 0.05) -> tuple[Counts, Counts]:
@@ -38,7 +38,7 @@ def sequence_limits(correct: ArrayLike, n: ArrayLike, population: int, alpha: fl
     Source: Waudby-Smith & Ramdas 2020, NeurIPS 33, theorem 2.1.
     """
     k, size = np.broadcast_arrays(np.asarray(correct, dtype=np.int64), np.asarray(n, dtype=np.int64))
-    marginal = _log_choose(size, k) + betaln(k + PRIOR, size - k + PRIOR) - betaln(PRIOR, PRIOR)
+    marginal = _log_choose(size, k) + scipy.special.betaln(k + PRIOR, size - k + PRIOR) - scipy.special.betaln(PRIOR, PRIOR)
     bound = log(alpha) + marginal + _log_choose(population, size) - LOG_ROUND_OFF
 
     def kept(candidate: Counts) -> NDArray[np.bool]:

@@ -6,7 +6,6 @@ from typing import Final
 
 from app.protocol.driver import FolderSource, HubSource
 from app.protocol.errors import DriverError
-from workers.datasets import hub
 
 MAX_FILE_BYTES: Final = 1 << 30
 """A data file is read whole, once, so that what is hashed is what is parsed; this bounds it."""
@@ -24,6 +23,8 @@ def locate(source: FolderSource | HubSource, file: str | None, *, root: Path, ca
                 code=f"{what}_missing",
                 message=f"The driver names the repository {source.hub} but no `file` in it.",
             )
+        from workers.datasets import hub  # noqa: PLC0415 - the hub's client takes a third of a second to import
+
         return hub.fetch(source, file, cache=cache, what=what)
     given = Path(source.path)
     try:

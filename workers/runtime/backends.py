@@ -29,8 +29,8 @@ class Backends:
 
 def build_backends(model: Any, *, device: torch.device, dtype: DType) -> Backends:  # noqa: ANN401 - untyped library
     """Build what the run needs. The model (float32, on the CPU) is spent: do not use it afterwards."""
-    lower = _build(deepcopy(model), device, _LOWER[dtype])[0] if dtype in _LOWER else None
-    exact, name = _build(model, device, torch.float32)
+    lower = _build(model, device, _LOWER[dtype], spend=False)[0] if dtype in _LOWER else None
+    exact, name = _build(model, device, torch.float32, spend=True)
     if dtype is DType.tf32:
         lower = TensorFloatBackend(exact)
     return Backends(lower or exact, exact, name)
@@ -52,8 +52,14 @@ class TensorFloatBackend:
             torch.set_float32_matmul_precision(before)
 
 
-def _build(model: Any, device: torch.device, dtype: torch.dtype) -> tuple[Backend, str]:  # noqa: ANN401 - as above
-    packed = packed_backend(model, device=device, dtype=dtype)
+def _build(
+    model: Any,  # noqa: ANN401 - as above
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    spend: bool,
+) -> tuple[Backend, str]:
+    packed = packed_backend(model, device=device, dtype=dtype, spend=spend)
     if packed is not None:
         return packed, "packed"
-    return TransformersBackend(model, device=device, dtype=dtype), "transformers"
+    return TransformersBackend(model if spend else deepcopy(model), device=device, dtype=dtype), "transformers"

@@ -16,10 +16,11 @@ from workers.runtime.backend import Backend
 from workers.runtime.backends import build_backends
 from workers.runtime.checkpoint import Checkpoint, inspect_checkpoint
 from workers.runtime.labels import label_columns
-from workers.runtime.loading import load_adapted, load_model
+from workers.runtime.packed.bare import bare_model
 from workers.runtime.safetensors_header import count_elements
 from workers.runtime.sources import locate_checkpoint
 from workers.runtime.tokenizing import PairTokenizer, load_tokenizer
+from workers.runtime.weights import read_into
 
 _KEPT: Final = 4
 _TOKENIZERS: Final[dict[tuple[object, ...], PairTokenizer]] = {}
@@ -114,10 +115,10 @@ def load_classifier(
     spec = checked.spec
     names = _checkpoint_labels(checked.own.configs["config.json"])
     columns = label_columns(names, label_names, spec.label_names)
-    model, attention = load_adapted(checked.base, checked.own) if checked.base else load_model(checked.own)
+    model, attention = _model(checked, len(names))
     _require_positions(model, spec.max_length)
     # Asked before the back end is built, which spends the model.
-    words, architecture = model.get_input_embeddings(), type(model).__name__
+    words, architecture = model.get_input_embeddings(), getattr(model, "architecture", type(model).__name__)
     vocabulary = words.num_embeddings
     parameters = sum(parameter.numel() for parameter in model.parameters()) - words.weight.numel()
     backends = build_backends(model, device=device, dtype=dtype)
@@ -133,6 +134,18 @@ def load_classifier(
         backend=backends.name,
     )
     return Classifier(tokenizer_of(checked), columns, backends.quick, backends.exact, vocabulary, facts)
+
+
+def _model(checked: CheckedModel, labels: int) -> tuple[Any, str]:
+    """The model in float32 and its attention implementation; without transformers where the files say it all."""
+    if checked.base is None:
+        model = bare_model(checked.own.configs["config.json"], labels)
+        if model is not None and read_into(model, [checked.own.folder / name for name in checked.own.weights_sha256]):
+            return model, model.attention
+    # Seconds of imports: transformers, and with adapters peft.
+    from workers.runtime.loading import load_adapted, load_model  # noqa: PLC0415
+
+    return load_adapted(checked.base, checked.own) if checked.base else load_model(checked.own)
 
 
 def _checkpoint_labels(config: Mapping[str, Any]) -> list[str]:

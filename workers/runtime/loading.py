@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from app.protocol.errors import DriverError
 from workers.runtime.checkpoint import Checkpoint
-from workers.runtime.weights import names_in, read_float32
+from workers.runtime.weights import read_into
 
 _MERGEABLE: Final = "LORA"
 _PREFIX: Final = "base_model.model."
@@ -103,14 +103,7 @@ def _exact(config: Any, attention: str, files: list[Path]) -> Any | None:  # noq
         model = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
             config, dtype=torch.float32, attn_implementation=attention, trust_remote_code=False
         )
-    own = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    tensors = read_float32(files) if own.keys() == names_in(files) else None
-    if tensors is None or any(tensor.shape != own[name] for name, tensor in tensors.items()):
-        return None
-    model.load_state_dict(tensors, assign=True)
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    return model
+    return model if read_into(model, files) else None
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from app.protocol.driver import FolderSource, HubSource, Source
 from app.protocol.errors import DriverError
-from workers.runtime.hub import fetch_checkpoint
 
 
 def locate_checkpoint(source: Source, *, root: Path, cache: Path) -> Path:
@@ -14,6 +13,8 @@ def locate_checkpoint(source: Source, *, root: Path, cache: Path) -> Path:
     Raises DriverError: `checkpoint_missing`, `hub_unreachable` (retryable).
     """
     if isinstance(source, HubSource):
+        from workers.runtime.hub import fetch_checkpoint  # noqa: PLC0415 - the hub's client takes a third of a second
+
         return fetch_checkpoint(source, cache=cache).resolve()
     if isinstance(source, FolderSource):
         given, base, shown = Path(source.path), root.resolve(), source.path

@@ -5,7 +5,7 @@ out for the processor, and the peak would be twice the weights. Read tensor by t
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -31,13 +31,29 @@ def read_float32(paths: Iterable[Path]) -> dict[str, torch.Tensor] | None:
     return tensors
 
 
-def names_in(paths: Iterable[Path]) -> set[str]:
-    """The names of all tensors of the files."""
-    names: set[str] = set()
+def read_into(model: torch.nn.Module, paths: Sequence[Path]) -> bool:
+    """Make the files' tensors the weights of `model`, in float32, where they are exactly its own, by name and shape.
+
+    Nothing is read, and False returned, where they are not.
+    """
+    own = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+    tensors = read_float32(paths) if own == shapes_in(paths) else None
+    if tensors is None:
+        return False
+    model.load_state_dict(tensors, assign=True)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    return True
+
+
+def shapes_in(paths: Iterable[Path]) -> dict[str, list[int]]:
+    """The shapes of all tensors of the files, by name."""
+    shapes: dict[str, list[int]] = {}
     for path in paths:
         with path.open("rb", buffering=0) as stream:
-            names |= json.loads(_exactly(stream, int.from_bytes(stream.read(_LENGTH_BYTES), "little"))).keys()
-    return names - {"__metadata__"}
+            header = json.loads(_exactly(stream, int.from_bytes(stream.read(_LENGTH_BYTES), "little")))
+            shapes |= {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+    return shapes
 
 
 def _read(stream: BinaryIO, entry: dict[str, Any]) -> torch.Tensor:

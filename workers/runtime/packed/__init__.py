@@ -2,7 +2,8 @@
 
 entry         the door: packed_backend, and the backend it returns
 support       which architectures and options are reproduced exactly
-build         transformers' modules -> ours, freeing the originals on the way
+bare          the modules of a checkpoint, read without transformers
+build         a model's modules -> ours, freeing the originals on the way
 layout        examples -> rows of tokens, grouped by length
 embed         ids -> the first hidden states
 linear        matrix products with weights laid out for the processor

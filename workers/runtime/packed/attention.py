@@ -1,11 +1,15 @@
 """Attention, each example with itself alone, and the content attention of BERT and RoBERTa."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 
 from workers.runtime.packed.layout import Packed, Span
 from workers.runtime.packed.linear import Product
+
+_ROWS_AT_ONCE: Final = {"cpu": 256}
+"""So many that queries, keys, values and scores stay in the second-level cache until they are spent."""
 
 
 def by_head(x: torch.Tensor, count: int, span: Span) -> torch.Tensor:
@@ -13,11 +17,17 @@ def by_head(x: torch.Tensor, count: int, span: Span) -> torch.Tensor:
     return x.view(len(x), count, -1).transpose(0, 1).reshape(count * span.count, span.length, -1)
 
 
-def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor | None, count: int) -> torch.Tensor:
-    """softmax(q kᵀ + bias) v over [H·B, L, D], as rows [B·L, H·D]. The queries come scaled; the bias is spent."""
+def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """softmax(q kᵀ + bias) v over [H·B, L, D]. The queries come scaled; the bias is spent."""
     scores = torch.bmm(q, k.transpose(1, 2)) if bias is None else bias.baddbmm_(q, k.transpose(1, 2))
-    mixed = torch.bmm(torch.softmax(scores, dim=-1), v)
-    return mixed.view(count, -1, mixed.shape[-1]).transpose(0, 1).flatten(1)
+    return torch.bmm(torch.softmax(scores, dim=-1), v)
+
+
+def put(mixed: torch.Tensor, out: torch.Tensor, span: Span) -> None:
+    """Write [H·B, L, D] into the rows [B·L, H·D] of a span."""
+    size = mixed.shape[-1]
+    by_example = mixed.view(-1, span.count, span.length, size).permute(1, 2, 0, 3)
+    out.view(span.count, span.length, -1, size).copy_(by_example)
 
 
 def joined(parts: list[torch.Tensor]) -> torch.Tensor:
@@ -36,8 +46,9 @@ class ContentAttention:
     def __call__(self, x: torch.Tensor, packed: Packed) -> torch.Tensor:
         """The mixed rows: [M, d] -> [M, d]."""
         qkv = self.qkv(x)
-        return joined([self._mixed(qkv[span.rows], span) for span in packed.spans])
-
-    def _mixed(self, qkv: torch.Tensor, span: Span) -> torch.Tensor:
-        q, k, v = by_head(qkv, 3 * self.head_count, span).chunk(3)
-        return attend(q, k, v, None, self.head_count)
+        mixed = torch.empty_like(x)
+        for span in packed.spans:
+            for part in span.parts(_ROWS_AT_ONCE.get(x.device.type, 1 << 28)):
+                q, k, v = by_head(qkv[part.rows], 3 * self.head_count, part).chunk(3)
+                put(attend(q, k, v, None), mixed[part.rows], part)
+        return mixed

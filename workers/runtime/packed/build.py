@@ -1,12 +1,12 @@
-"""Turn transformers' modules into the packed model, freeing each original as soon as its weights are laid out."""
+"""Turn a model's modules into the packed model, freeing each original as soon as its weights are laid out."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 
 from workers.runtime.packed.attention import ContentAttention
 from workers.runtime.packed.disentangled import DisentangledAttention
@@ -57,24 +57,26 @@ class Keeper:
 
 
 @torch.no_grad()
-def build(model: PreTrainedModel, keeper: Keeper) -> PackedModel:
-    """The packed form of a supported model; the model is spent, its weights freed on the way."""
+def build(model: Any, keeper: Keeper, *, spend: bool = True) -> PackedModel:  # noqa: ANN401 - as in packed_backend
+    """The packed form of a supported model; the model is spent, its weights freed on the way, or left as it is."""
+
+    def taking(module: nn.Module, convert: Callable[[Any], T]) -> T:
+        converted = convert(module)
+        for parameter in module.parameters() if spend else ():
+            parameter.data = parameter.data.new_empty(0)
+        return converted
+
     kind = family(model)
-    base: Any = model.base_model
+    base = model.base_model
     *most, final = base.encoder.layer
-    embeddings = _freeing(base.embeddings, lambda part: _embeddings(part, keeper))
-    layers = tuple(_freeing(layer, lambda part: _layer(part, kind, keeper)) for layer in most)
-    last = _freeing(final, lambda part: _last(part, kind, keeper))
+    embeddings = taking(base.embeddings, lambda part: _embeddings(part, keeper))
+    layers = tuple(taking(layer, lambda part: _layer(part, kind, keeper)) for layer in most)
+    last = taking(final, lambda part: _last(part, kind, keeper))
     known = None if embeddings.positions is None else len(embeddings.positions)
-    positions = Positions(kind.rule, known)
-    return PackedModel(positions, embeddings, layers, last, kind.head.to(keeper.device, keeper.dtype).eval())
-
-
-def _freeing(module: nn.Module, convert: Callable[[Any], T]) -> T:
-    converted = convert(module)
-    for parameter in module.parameters():
-        parameter.data = parameter.data.new_empty(0)
-    return converted
+    head = kind.head if spend else deepcopy(kind.head)
+    return PackedModel(
+        Positions(kind.rule, known), embeddings, layers, last, head.to(keeper.device, keeper.dtype).eval()
+    )
 
 
 def _embeddings(module: Any, keeper: Keeper) -> Embeddings:  # noqa: ANN401 - as above
@@ -96,8 +98,7 @@ def _layer(layer: Any, kind: Family, keeper: Keeper) -> Layer:  # noqa: ANN401 -
         mix = ContentAttention(keeper.product(q, k, v), own.num_attention_heads)
     else:
         mix = DisentangledAttention(
-            qk=keeper.product(q, k),
-            v=keeper.product(v),
+            qkv=keeper.product(q, k, v),
             head_count=own.num_attention_heads,
             projections=_projections(q, k, own.num_attention_heads, kind.relative, keeper),
         )

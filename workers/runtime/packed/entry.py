@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import PreTrainedModel
 
 from workers.runtime.backend import Backend, TokenizedExample
+from workers.runtime.packed.bare import BareModel
 from workers.runtime.packed.build import Keeper, PackedModel, build
 from workers.runtime.packed.layout import blocks, pack
 from workers.runtime.packed.support import supported
@@ -18,17 +18,24 @@ _SCORES: Final = 1 << 26
 """Attention scores that are held at once, in all heads: 256 MiB in float32."""
 
 
-def packed_backend(model: PreTrainedModel, *, device: torch.device, dtype: torch.dtype) -> Backend | None:
+def packed_backend(
+    model: Any,  # noqa: ANN401 - a BareModel, or any of transformers' models
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    spend: bool = True,
+) -> Backend | None:
     """The packed form of `model` on `device` in `dtype`; None, the model untouched, where it is not reproduced exactly.
 
-    Otherwise the model is spent: its weights become the backend's, and are freed where they are laid out anew. The
-    logits are those of transformers' forward in evaluation mode, one example at a time, within 1e-4 in float32, and
-    the same bits whenever the same examples come in the same order.
+    Otherwise the model is spent, unless `spend` is false: its weights become the backend's, and are freed where they
+    are laid out anew. The logits are those of transformers' forward in evaluation mode, one example at a time, within
+    1e-4 in float32, and the same bits whenever the same examples come in the same order.
     """
-    if not supported(model):
+    if not (isinstance(model, BareModel) or supported(model)):
         return None
-    config: Any = model.config
-    return PackedBackend(build(model, Keeper(device, dtype)), device, config.num_attention_heads, config.num_labels)
+    config = model.config
+    built = build(model, Keeper(device, dtype), spend=spend)
+    return PackedBackend(built, device, config.num_attention_heads, config.num_labels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from transformers import DebertaV2ForSequenceClassification, RobertaForSequenceClassification
 
 from workers.runtime.packed.embed import counted, counted_past
 from workers.runtime.packed.positions import Buckets
@@ -33,7 +32,7 @@ class Family:
     rule: Callable[[NDArray[np.int32]], NDArray[np.int64]]
     """As in Positions."""
     head: nn.Module
-    """transformers' own pooler and classifier: hidden states [B, L, d] -> logits [B, C]; reads the first token."""
+    """The model's own pooler and classifier: hidden states [B, L, d] -> logits [B, C]; reads the first token."""
     relative: Relative | None = None
 
     def scale(self, head_size: int) -> float:
@@ -44,11 +43,11 @@ class Family:
 def family(model: Any) -> Family:  # noqa: ANN401 - torch types submodules as Tensor | Module
     """How to read `model`, which is supported."""
     config: Any = model.config
-    if isinstance(model, DebertaV2ForSequenceClassification):
+    if config.model_type == "deberta-v2":
         names = ("query_proj", "key_proj", "value_proj")
         return Family(names, counted, nn.Sequential(model.pooler, model.classifier), _relative(model.deberta.encoder))
     names = ("query", "key", "value")
-    if isinstance(model, RobertaForSequenceClassification):
+    if config.model_type == "roberta":
         return Family(names, counted_past(config.pad_token_id), model.classifier)
     return Family(names, counted, nn.Sequential(model.bert.pooler, model.classifier))
 
@@ -56,5 +55,7 @@ def family(model: Any) -> Family:  # noqa: ANN401 - torch types submodules as Te
 def _relative(encoder: Any) -> Relative:  # noqa: ANN401 - as above
     buckets = Buckets(encoder.position_buckets, encoder.max_relative_positions)
     with torch.no_grad():
-        table = encoder.get_rel_embedding().float()
+        table = encoder.rel_embeddings.weight.float()
+        if hasattr(encoder, "LayerNorm"):
+            table = encoder.LayerNorm(table)
     return Relative(buckets, table[: 2 * buckets.span])

@@ -43,6 +43,12 @@ class Span:
         """The rows of all its examples."""
         return slice(self.start, self.start + self.count * self.length)
 
+    def parts(self, rows: int) -> "Iterator[Span]":
+        """The same examples in pieces of up to so many rows, or of a single example."""
+        most = max(1, rows // self.length)
+        for first in range(0, self.count, most):
+            yield Span(self.start + first * self.length, min(most, self.count - first), self.length)
+
 
 @dataclass(frozen=True, slots=True)
 class Packed:

@@ -1,8 +1,11 @@
 """Relative positions of DeBERTa-v2/v3: their buckets, and the projections that examples of some length reach."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import torch
+
+_WHOLE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,25 @@ class Projections:
 
         The first H are keys, by falling δ = query position - key position; the others queries, by rising δ.
         """
-        if self._spread is None or self._spread.shape[1] < 2 * longest - 1:
-            self._spread = self._spread_to(1 << (longest - 1).bit_length())
-        centre = self._spread.shape[1] // 2
-        return self._spread[:, centre - longest + 1 : centre + longest]
+        return self._columns(longest, 2 * longest - 1).transpose(1, 2)
+
+    def columns(self, longest: int) -> torch.Tensor:
+        """The same as columns, [2·H, D, R], and then those of more distances up to a whole multiple of 16.
+
+        Matrix products with such a number of columns take three quarters of the time.
+        """
+        return self._columns(longest, -(-(2 * longest - 1) // _WHOLE) * _WHOLE)
+
+    def _columns(self, longest: int, count: int) -> torch.Tensor:
+        reach = 0 if self._spread is None else (self._spread.shape[2] - _WHOLE) // 2
+        if self._spread is None or reach < longest:
+            reach = 1 << (longest - 1).bit_length()
+            self._spread = self._spread_to(reach)
+        start = reach - longest
+        return self._spread[:, :, start : start + count]
 
     def _spread_to(self, longest: int) -> torch.Tensor:
-        rows = self.buckets.rows(torch.arange(1 - longest, longest)).to(self.keys.device)
-        return torch.cat([self.keys[:, rows.flip(0)], self.queries[:, rows]])
+        # One more and _WHOLE more than distances are needed: an even number, and room for what columns() adds.
+        rows = self.buckets.rows(torch.arange(1 - longest, longest + _WHOLE + 1)).to(self.keys.device)
+        keys = self.keys[:, self.buckets.rows(-torch.arange(1 - longest, longest + _WHOLE + 1)).to(rows.device)]
+        return torch.cat([keys, self.queries[:, rows]]).transpose(1, 2).contiguous()

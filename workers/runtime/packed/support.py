@@ -1,28 +1,27 @@
 """Which models the packed forward reproduces exactly: everything else goes through transformers."""
 
-from typing import Any
+from typing import Any, Final
 
 from torch import nn
-from transformers import (
-    BertForSequenceClassification,
-    DebertaV2ForSequenceClassification,
-    PreTrainedModel,
-    RobertaForSequenceClassification,
-)
+
+_MODELS: Final = {
+    "transformers.models.bert.modeling_bert.BertForSequenceClassification",
+    "transformers.models.roberta.modeling_roberta.RobertaForSequenceClassification",
+    "transformers.models.deberta_v2.modeling_deberta_v2.DebertaV2ForSequenceClassification",
+}
+"""By name, because transformers takes seconds to import, and who has one of its models has imported it."""
 
 
-def supported(model: PreTrainedModel) -> bool:
-    """Whether every option of this model is one that the packed forward knows."""
-    config: Any = model.config
-    if type(model) in {BertForSequenceClassification, RobertaForSequenceClassification}:
-        known = _content_options(config)
-    elif type(model) is DebertaV2ForSequenceClassification:
-        known = _disentangled_options(config)
-    else:
-        return False
-    return (
-        known and config.hidden_act == "gelu" and config.pad_token_id is not None and _plain(model) and _square(model)
-    )
+def supported(model: Any) -> bool:  # noqa: ANN401 - transformers' models are untyped here
+    """Whether every module and option of this model of transformers is one that the packed forward knows."""
+    name = f"{type(model).__module__}.{type(model).__qualname__}"
+    return name in _MODELS and known_options(model.config) and _plain(model) and _square(model)
+
+
+def known_options(config: Any) -> bool:  # noqa: ANN401 - the options of three configurations
+    """Whether every option of a supported family is one that the packed forward knows."""
+    known = _disentangled_options if config.model_type == "deberta-v2" else _content_options
+    return known(config) and config.hidden_act == "gelu" and config.pad_token_id is not None
 
 
 def _content_options(config: Any) -> bool:  # noqa: ANN401 - the options of two configurations
@@ -45,7 +44,7 @@ def _disentangled_options(config: Any) -> bool:  # noqa: ANN401 - options that t
     )
 
 
-def _plain(model: PreTrainedModel) -> bool:
+def _plain(model: Any) -> bool:  # noqa: ANN401 - as above
     """Whether all modules are torch's or the architecture's own, none replaced (adapter, quantiser) and none hooked."""
     own = {type(model).__module__, "transformers.activations"}
     return all(
@@ -55,10 +54,9 @@ def _plain(model: PreTrainedModel) -> bool:
     )
 
 
-def _square(model: PreTrainedModel) -> bool:
+def _square(model: Any) -> bool:  # noqa: ANN401 - as above
     """Whether there are layers, and their heads together are as wide as the hidden states."""
-    base: Any = model.base_model
-    layers = base.encoder.layer
+    layers = model.base_model.encoder.layer
     width = model.config.hidden_size
     maps = [part for layer in layers for part in layer.attention.self.children() if isinstance(part, nn.Linear)]
     return len(layers) > 0 and all((part.in_features, part.out_features) == (width, width) for part in maps)
