@@ -8,8 +8,8 @@ import typer
 from rich.text import Text
 
 from app.cli.failures import DIGEST_MISMATCH, RECOMPUTATION_DIFFERS, REFUSED, SIGNATURE_WRONG, UNREACHABLE, CommandError
+from app.cli.options import JsonOption
 from app.cli.plain import plain
-from app.cli.service import JsonOption
 from app.cli.show import console, status_text
 from app.exports.signing import SignatureError, SigningKeyError, create_key, read_public_key
 from app.exports.verify import AttestationError, DigestMismatchError, RecomputationError, Verified
