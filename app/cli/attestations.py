@@ -55,7 +55,7 @@ def verify(
     ] = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """Check an attestation offline: its signature, its files' digests, and the decision itself.
+    """Check an attestation offline: signature, files, and the decision itself.
 
     Exits with 0 where all holds, 7 where the signature is wrong or missing, 8 where a file is another than the attested
     one, 9 where the evidence gives another status or confidence, 1 for what is no attestation of a verdict.

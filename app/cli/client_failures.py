@@ -14,7 +14,14 @@ from app.client import (
 
 @failure_of.register
 def _(error: ClientError) -> Failure:
-    return Failure(error.detail if isinstance(error, ProblemError) else str(error), _code_of(error))
+    return Failure(_words(error), _code_of(error))
+
+
+def _words(error: ClientError) -> str:
+    if not isinstance(error, ProblemError):
+        return str(error)
+    fields = [f"{one.field.removeprefix('body.')}: {one.detail}" for one in error.errors if one.detail != error.detail]
+    return "\n".join([error.detail, *fields])
 
 
 def _code_of(error: ClientError) -> int:

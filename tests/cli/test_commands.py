@@ -157,7 +157,7 @@ def test_reproduce_wait_follows_a_worker_to_the_verdict(
         wait = ("reproduce", "2004.13606", "--driver", "bert-base-mnli-seed03-matched", "--wait")
         done = loaded(*wait, "--expect", "reproduced")
         assert done.returncode == 0, done.stderr
-        assert "0.84809" in done.stdout
+        assert "84.81 %" in done.stdout
         unexpected = loaded(*wait, "--json", "--expect", "not_reproduced")
         assert unexpected.returncode == 6
         assert "the verdict is reproduced, not not_reproduced" in unexpected.stderr
