@@ -27,13 +27,15 @@ class Follower:
     ) -> None:
         """`server` and `data_dir`, as they were given, are repeated in the command that takes a run up again."""
         self._source, self._patience_s = source, patience_s
+        self._is_seen = False
         self._where = f" --server {server}" if server else f" --data-dir {data_dir}" if data_dir else ""
 
-    def follow(self, run_id: UUID) -> str:
+    def follow(self, run_id: UUID, *, known: bool = False) -> str:
         """Show the run's progress until it ends; its verdict as JSON. Raises NoVerdictError where it has none.
 
-        Whatever else ends it, the run goes on, and how to take it up again is said.
+        Whatever else ends it, the run goes on, and how to take it up again is said, once it is `known` to be there.
         """
+        self._is_seen = known
         again = f"the run {run_id} goes on; to follow it again: verdicts follow {run_id}{self._where}"
         try:
             return self._verdict(run_id)
@@ -47,7 +49,8 @@ class Follower:
             lost.add_note(again)
             raise lost from error
         except Exception as error:
-            error.add_note(again)
+            if self._is_seen:
+                error.add_note(again)
             raise
 
     def _verdict(self, run_id: UUID) -> str:
@@ -56,7 +59,7 @@ class Follower:
             last = None
             for run in self._source.updates(run_id, watch):
                 shown.see(run)
-                last = run
+                last, self._is_seen = run, True
             assert last is not None  # noqa: S101  # a run that exists is seen at least once
             if last.verdict_id is None:
                 raise NoVerdictError(last)

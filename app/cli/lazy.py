@@ -3,13 +3,16 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Final, Generic, TypeVar, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
+from app.cli.failures import UNREACHABLE, CommandError
+
 T = TypeVar("T")
+_OURS: Final = frozenset({"app", "workers"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +23,18 @@ class Lazy(Generic[T]):
     name: str
 
     def load(self) -> T:
-        """It, imported now."""
-        return cast("T", getattr(import_module(f"app.cli.{self.module}"), self.name))
+        """It, imported now. Raises CommandError where the service's libraries are not installed."""
+        try:
+            module = import_module(f"app.cli.{self.module}")
+        except ModuleNotFoundError as error:
+            if (error.name or "app").partition(".")[0] in _OURS:
+                raise
+            message = (
+                f"this needs the service's libraries, and {error.name} is not installed here: pip install "
+                "'paper-verdicts[service]', or name a service elsewhere with --server"
+            )
+            raise CommandError(message, UNREACHABLE) from error
+        return cast("T", getattr(module, self.name))
 
 
 @dataclass(frozen=True, slots=True)

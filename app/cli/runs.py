@@ -53,7 +53,7 @@ def reproduce(
             words = f"run {run.id} is {run.state}" + (" (the same one was in flight)" if joined else "")
             typer.echo(text) if as_json else console.print(f"{words}; to follow it: verdicts follow {run.id}")
             return
-        text = Follower(source, patience, server, data_dir).follow(run.id)
+        text = Follower(source, patience, server, data_dir).follow(run.id, known=True)
     _conclude(text, expect, as_json=as_json)
 
 

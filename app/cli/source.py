@@ -92,7 +92,7 @@ DRIVERS: Final[Lazy[Local[Drivers]]] = Lazy("local.drivers", "LocalDrivers")
 LOG: Final[Lazy[Local[Log]]] = Lazy("local.audit", "LocalLog")
 IMPORTS: Final[Lazy[Local[Imports]]] = Lazy("local.imports", "LocalImports")
 RUNS: Final[Lazy[Local[Runs]]] = Lazy("local.runs", "LocalRuns")
-LOCAL: Final = (PAPERS, CLAIMS, DRIVERS, LOG, IMPORTS, RUNS)
+LOCAL: Final[tuple[Lazy[Any], ...]] = (PAPERS, CLAIMS, DRIVERS, LOG, IMPORTS, RUNS)
 _REMOTE: Final[Lazy[Callable[[str, str | None], AbstractContextManager[Any]]]] = Lazy("remote", "Remote")
 
 

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import typer
@@ -58,7 +58,7 @@ def test_what_answers_here_is_what_answers_there() -> None:
     """Each side of a command has every method that it may be asked for, with the same parameters."""
     protocols = (source.Papers, source.Claims, source.Drivers, source.Log, source.Imports, source.Runs)
     for lazy, protocol in zip(source.LOCAL, protocols, strict=True):
-        here: Any = lazy.load()
+        here = lazy.load()
         for name, asked in vars(protocol).items():
             if not name.startswith("_"):
                 expected = list(inspect.signature(asked).parameters)

@@ -100,7 +100,7 @@ def test_a_run_is_asked_for_and_followed_to_its_verdict(run: Run, world: World) 
     assert "measured   75.00 %" in other.out
     assert other.err.splitlines()[-1] == "verdicts: the verdict is reproduced, not not_reproduced"
     run_id = json.loads(done.out)["reproduction"]
-    assert json.loads(run("follow", run_id, "--json").out) == json.loads(done.out)
+    assert json.loads(run("follow", run_id, "--json").out)["id"] == json.loads(done.out)["id"]
 
 
 def test_a_run_that_is_cancelled_under_the_one_who_waits(run: Run, world: World) -> None:

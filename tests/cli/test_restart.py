@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from app.cli.local.runs import LocalRuns
@@ -125,26 +126,25 @@ def test_a_command_here_hears_of_a_run_by_events(
 
 
 def test_a_command_here_looks_where_no_api_runs_and_waits_for_a_database_that_is_away(
-    folder: Path, database: Database, subject: Subject, monkeypatch: pytest.MonkeyPatch
+    folder: Path, database: Database, subject: Subject, maintenance: psycopg.Connection
 ) -> None:
     run_id = ask(database, subject)
     said: list[str | None] = []
-    runs = LocalRuns(folder)
-    updates = runs.updates(run_id, Watch(PATIENCE_S, said.append))
+    name = database.engine.url.database
+    updates = LocalRuns(folder).updates(run_id, Watch(PATIENCE_S, said.append))
     assert next(updates).state == "queued"
-    gone = runs.settings.model_copy(update={"database_url": "postgresql+psycopg://nobody@127.0.0.1:9/none"})
-    here = [gone, gone, runs.settings]
-    monkeypatch.setattr(runs, "_given", None)
-    monkeypatch.setattr(runs, "find", lambda: here.pop(0) if len(here) > 1 else here[0])
-    with database.unit_of_work() as session:
-        session.connection().exec_driver_sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-    conclude(database)
-    assert [one.state for one in updates][-1] == "succeeded"
+    with ThreadPoolExecutor(1) as threads:
+        maintenance.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        try:
+            maintenance.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            rest = threads.submit(list, updates)
+            assert wait_until(lambda: bool(said), PATIENCE_S)
+        finally:
+            maintenance.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        conclude(database)
+        assert [one.state for one in rest.result(PATIENCE_S)][-1] == "succeeded"
+    assert "not currently accepting connections" in str(said[0])
     assert said[-1] is None
-    assert [one for one in said if one is not None and "waiting for it" in one]
 
 
 def test_where_nothing_runs_a_run_is_not_waited_for(forks: Forks, tmp_path: Path) -> None:
