@@ -9,7 +9,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.exc import OperationalError
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
 
 from app.access.actor import Actor, act_as
@@ -24,14 +27,26 @@ from app.core.settings import Settings
 from app.embedded import EmbeddedError, running_urls
 
 _HTTP_NOT_FOUND: Final = 404
+_DRIVER: Final = "postgresql+psycopg"
 _GROUPS: Final = (["keys"], ["claims"], ["webhooks"])
 
 
 def settings_of(data_dir: Path | None) -> Settings:
     """The settings, with the data folder that was named, if any."""
     configure_logging("WARNING")  # on stderr: what is printed on stdout is for scripts
-    settings = Settings()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise CommandError(_wrong_settings(error)) from error
+    except SettingsError as error:  # a value that has to be JSON and is none
+        raise CommandError(f"{error}: see the variables VERDICTS_… in the environment") from error
     return settings.model_copy(update={"data_dir": data_dir.absolute()}) if data_dir else settings
+
+
+def _wrong_settings(error: ValidationError) -> str:
+    """A line for each variable that is wrong."""
+    found = error.errors(include_url=False, include_input=False)
+    return "\n".join(f"VERDICTS_{'__'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in found)
 
 
 def connected(data_dir: Path | None) -> Settings:
@@ -40,6 +55,7 @@ def connected(data_dir: Path | None) -> Settings:
     Raises CommandError where there is neither.
     """
     settings = settings_of(data_dir)
+    _refuse_other_databases(settings.database_url)
     if settings.database_url and settings.redis_url:
         return settings
     urls = running_urls(settings.data_dir)
@@ -52,6 +68,16 @@ def connected(data_dir: Path | None) -> Settings:
     found = {"database_url": urls.database_url, "redis_url": urls.redis_url}
     kept = {name: value for name in found if (value := getattr(settings, name))}
     return settings.model_copy(update=found | kept)
+
+
+def _refuse_other_databases(url: str | None) -> None:
+    """Say so before a driver that is not installed is looked for. The URL may hold a password: it is not repeated."""
+    try:
+        is_ours = url is None or make_url(url).drivername == _DRIVER
+    except ArgumentError:
+        is_ours = False
+    if not is_ours:
+        raise CommandError(f"VERDICTS_DATABASE_URL has to look like {_DRIVER}://user:password@host/database")
 
 
 def _operator() -> Actor:

@@ -38,6 +38,11 @@ def up(
     """Start everything: servers, migration, API and worker. Ctrl-C stops everything; the data stay."""
     settings = settings_of(data_dir)
     _refuse_taken_port(host, port)
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"the data folder {settings.data_dir} cannot be made ({error.strerror}); name another with --data-dir"
+        raise CommandError(message, UNREACHABLE) from error
     console.print(f"data    {settings.data_dir}", highlight=False, markup=False, soft_wrap=True)
     with suppress(StopRequested, KeyboardInterrupt):
         _run(settings, host, port, data_dir, reproduce or [])

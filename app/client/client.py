@@ -1,6 +1,7 @@
 """The client, waiting and awaiting: the same verbs, each declared once."""
 
 import inspect
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from importlib.metadata import version
 from typing import Any, ClassVar, Concatenate, Final, Generic, ParamSpec, Protocol, Self, TypeVar, overload
@@ -21,6 +22,7 @@ Made = TypeVar("Made")
 Shell = TypeVar("Shell")
 Transport = TypeVar("Transport")
 TIMEOUT_S: Final = 30.0
+_KEY: Final = re.compile(r"[\x21-\x7e]+")
 
 
 class _Waits(Protocol):
@@ -184,7 +186,10 @@ class AsyncClient(Verbs[AsyncShell, httpx.AsyncBaseTransport]):
 
 def _address(server: str) -> str:
     """The address without a trailing slash or `/v1`. Raises ValueError for what is none."""
-    url = httpx.URL(server)
+    try:
+        url = httpx.URL(server)
+    except httpx.InvalidURL:
+        url = httpx.URL()
     if url.scheme not in {"http", "https"} or not url.host:
         msg = f"{server!r} is no address of a service; it looks like http://127.0.0.1:8000"
         raise ValueError(msg)
@@ -193,5 +198,8 @@ def _address(server: str) -> str:
 
 def _options(server: str, key: str | None, timeout_s: float) -> dict[str, Any]:
     headers = {"Accept": "application/json", "User-Agent": f"paper-verdicts/{version('paper-verdicts')}"}
-    headers |= {"Authorization": f"Bearer {key}"} if key else {}
+    if key and not _KEY.fullmatch(key.strip()):
+        msg = "the key has characters that no key has; it looks like pv_0123456789ab.… and is made by `verdicts keys`"
+        raise ValueError(msg)  # without the key: errors are logged
+    headers |= {"Authorization": f"Bearer {key.strip()}"} if key else {}
     return {"base_url": server, "headers": headers, "timeout": timeout_s, "follow_redirects": True}
