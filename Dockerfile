@@ -18,7 +18,7 @@ COPY workers workers
 COPY migrations migrations
 
 FROM build AS build-api
-RUN uv pip install --python /opt/venv/bin/python --no-cache --constraints constraints.txt .
+RUN uv pip install --python /opt/venv/bin/python --no-cache --constraints constraints.txt ".[service]"
 
 FROM build AS build-worker
 # What uv takes for torch: cpu (0.2 GB), or a CUDA release such as cu130 (several GB).

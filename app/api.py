@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from app.access import endpoints as access
 from app.badges import endpoints as badges
+from app.catalogue import endpoints as catalogue
 from app.claims import endpoints as claims
 from app.dashboard import pages
 from app.designs import endpoints as designs
@@ -38,6 +39,7 @@ PROTECTED: Final[tuple[APIRouter, ...]] = (
     reproductions.protected,
     claims.protected,
     claims.files,
+    catalogue.protected,
     papers.protected,
 )
 WELL_KNOWN: Final[tuple[APIRouter, ...]] = (exports.well_known,)

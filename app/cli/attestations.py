@@ -8,8 +8,8 @@ import typer
 from rich.text import Text
 
 from app.cli.failures import DIGEST_MISMATCH, RECOMPUTATION_DIFFERS, REFUSED, SIGNATURE_WRONG, UNREACHABLE, CommandError
+from app.cli.options import JsonOption
 from app.cli.plain import plain
-from app.cli.service import JsonOption
 from app.cli.show import console, status_text
 from app.exports.signing import SignatureError, SigningKeyError, create_key, read_public_key
 from app.exports.verify import AttestationError, DigestMismatchError, RecomputationError, Verified
@@ -55,7 +55,7 @@ def verify(
     ] = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """Check an attestation offline: its signature, its files' digests, and the decision itself.
+    """Check an attestation offline: signature, files, and the decision itself.
 
     Exits with 0 where all holds, 7 where the signature is wrong or missing, 8 where a file is another than the attested
     one, 9 where the evidence gives another status or confidence, 1 for what is no attestation of a verdict.

@@ -3,28 +3,39 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from app.backup.archive import Manifest
 from app.backup.load import load
 from app.backup.save import Progress as Report
 from app.backup.save import save
+from app.cli.options import DataDirOption
+from app.cli.service import connected
 from app.cli.show import console
 from app.core.db import Database
 from app.core.settings import Settings
 
 
-def write_backup(settings: Settings, file: Path) -> None:
-    """Back up, and say what is in the file."""
-    with _opened(settings) as database, _shown() as report:
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write; there must be none of that name.")],
+    data_dir: DataDirOption = None,
+) -> None:
+    """Write the whole database to one file, while the service goes on."""
+    with _opened(connected(data_dir)) as database, _shown() as report:
         manifest = save(database, file.absolute(), report)
     _say(manifest, f"in {file}")
 
 
-def read_backup(settings: Settings, file: Path, *, replace: bool) -> None:
-    """Restore, and say what came back."""
-    with _opened(settings) as database, _shown() as report:
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `verdicts backup` wrote.")],
+    replace: Annotated[bool, typer.Option(help="Throw away what the database holds now.")] = False,  # noqa: FBT002
+    data_dir: DataDirOption = None,
+) -> None:
+    """Make the database what it was when the backup was taken. Stop the service first."""
+    with _opened(connected(data_dir)) as database, _shown() as report:
         manifest = load(database, file, replace=replace, progress=report)
     _say(manifest, f"restored as of {manifest.created_at}")
 

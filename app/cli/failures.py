@@ -4,27 +4,14 @@
 4 the run ended without a verdict · 5 the service, its database or its files cannot be reached
 6 the verdict is not the expected one
 7 an attestation's signature is wrong or missing · 8 a file is not the attested one · 9 the evidence decides otherwise
+130 interrupted (Ctrl-C)
 """
 
 import sys
-from typing import Final
+from functools import singledispatch
+from typing import Final, NamedTuple
 
-from sqlalchemy.exc import OperationalError
-
-from app.backup.errors import BackupError
-from app.catalogue.errors import CatalogueError
 from app.cli.plain import plain
-from app.client import (
-    ClientError,
-    NotFoundError,
-    NoVerdictError,
-    ProblemError,
-    UnavailableError,
-    UnexpectedAnswerError,
-    UnreachableError,
-)
-from app.core.errors import AppError
-from app.embedded import EmbeddedError
 
 REFUSED: Final = 1
 NOT_FOUND: Final = 3
@@ -34,8 +21,7 @@ UNEXPECTED_VERDICT: Final = 6
 SIGNATURE_WRONG: Final = 7
 DIGEST_MISMATCH: Final = 8
 RECOMPUTATION_DIFFERS: Final = 9
-
-_HTTP_NOT_FOUND: Final = 404
+INTERRUPTED: Final = 130
 
 
 class CommandError(Exception):
@@ -46,42 +32,38 @@ class CommandError(Exception):
         self.code = code
 
 
-def exit_code_of(error: Exception) -> int | None:
-    """Say what is wrong in one line on stderr and return the exit code; None for an error that nobody foresaw."""
-    match error:
-        case CommandError():
-            return _say(str(error), error.code)
-        case AppError():
-            return _say(error.detail, NOT_FOUND if error.status == _HTTP_NOT_FOUND else REFUSED)
-        case ClientError():
-            return _say(error.detail if isinstance(error, ProblemError) else str(error), _code_of(error))
-        case CatalogueError() | BackupError():
-            return _say(str(error), REFUSED)
-        case EmbeddedError() | OperationalError():
-            return _say(_unreachable(error), UNREACHABLE)
+class Failure(NamedTuple):
+    """What is said, and the exit code."""
+
+    words: str
+    code: int
+
+
+@singledispatch
+def failure_of(error: Exception) -> Failure | None:
+    """What an error comes to; None for one that nobody foresaw.
+
+    Whoever brings in a library registers its errors: a command that has not loaded it cannot have failed by it.
+    """
+    del error
     return None
 
 
-def _unreachable(error: EmbeddedError | OperationalError) -> str:
-    if isinstance(error, EmbeddedError):
-        return str(error)
-    reason = str(error.orig).strip().splitlines()
-    return f"the database does not answer: {reason[0] if reason else 'no reason given'}"
+@failure_of.register
+def _(error: CommandError) -> Failure:
+    return Failure(str(error), error.code)
 
 
-def _code_of(error: ClientError) -> int:
-    match error:
-        case NoVerdictError():
-            return NO_VERDICT
-        case NotFoundError():
-            return NOT_FOUND
-        case UnavailableError() | UnreachableError() | UnexpectedAnswerError():
-            return UNREACHABLE
-    return REFUSED
+def exit_code_of(error: Exception) -> int | None:
+    """Say what is wrong, in one line on stderr or a few, and return the exit code; None where nobody foresaw it.
 
-
-def _say(message: str, code: int) -> int:
-    first, *more = message.splitlines()
+    What was added to the error on its way (its notes) follows, a line each.
+    """
+    failure = failure_of(error)
+    if failure is None:
+        return None
+    notes: tuple[str, ...] = tuple(getattr(error, "__notes__", ()))
+    first, *more = [*failure.words.splitlines(), *notes]
     sys.stderr.write(f"verdicts: {plain(first)}\n")
     sys.stderr.writelines(f"  {plain(line)}\n" for line in more)
-    return code
+    return failure.code

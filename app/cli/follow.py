@@ -1,36 +1,99 @@
-"""A run under way in a terminal: a progress bar until its end, and its verdict."""
+"""A run under way in a terminal: its progress until its end, and its verdict. All of it on stderr but the verdict."""
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Protocol
 from uuid import UUID
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from app.cli.failures import INTERRUPTED, UNREACHABLE, CommandError
 from app.cli.plain import plain
-from app.cli.show import console
-from app.client import NoVerdictError
+from app.cli.show import aside
+from app.cli.source import Runs, Watch
+from app.cli.verdict_panel import estimate_text
+from app.client import LostSightError, NoVerdictError
 from app.client.models import Reproduction
 
-
-class Followed(Protocol):
-    """Where runs and verdicts are read: part of `app.cli.source.Source`."""
-
-    def updates(self, run_id: UUID) -> Iterable[Reproduction]:
-        """The run whenever it has changed, until it has ended."""
-
-    def verdict(self, verdict_id: UUID) -> str:
-        """A verdict as JSON."""
+PATIENCE_S: Final = 300.0
 
 
-def follow(source: Followed, run_id: UUID) -> str:
-    """Show the run's progress until it ends; its verdict as JSON. Raises NoVerdictError where it ends without one."""
-    run = _watch(source.updates(run_id))
-    if run.verdict_id is None:
-        raise NoVerdictError(run)
-    return source.verdict(run.verdict_id)
+class Follower:
+    """Follows runs of a source to their ends."""
+
+    def __init__(
+        self, source: Runs, patience_s: float, server: str | None = None, data_dir: Path | None = None
+    ) -> None:
+        """`server` and `data_dir`, as they were given, are repeated in the command that takes a run up again."""
+        self._source, self._patience_s = source, patience_s
+        self._is_seen = False
+        self._where = f" --server {server}" if server else f" --data-dir {data_dir}" if data_dir else ""
+
+    def follow(self, run_id: UUID, *, known: bool = False) -> str:
+        """Show the run's progress until it ends; its verdict as JSON. Raises NoVerdictError where it has none.
+
+        Whatever else ends it, the run goes on, and how to take it up again is said, once it is `known` to be there.
+        """
+        self._is_seen = known
+        again = f"the run {run_id} goes on; to follow it again: verdicts follow {run_id}{self._where}"
+        try:
+            return self._verdict(run_id)
+        except NoVerdictError:
+            raise
+        except KeyboardInterrupt as interrupt:
+            raise CommandError(again, INTERRUPTED) from interrupt
+        except LostSightError as error:
+            message = f"the service has been away for {error.lasted_s:.0f} s: {error.reason}"
+            lost = CommandError(message, UNREACHABLE)
+            lost.add_note(again)
+            raise lost from error
+        except Exception as error:
+            if self._is_seen:
+                error.add_note(again)
+            raise
+
+    def _verdict(self, run_id: UUID) -> str:
+        with _shown() as shown:
+            watch = Watch(self._patience_s, _Away(shown))
+            last = None
+            for run in self._source.updates(run_id, watch):
+                shown.see(run)
+                last, self._is_seen = run, True
+            assert last is not None  # noqa: S101  # a run that exists is seen at least once
+            if last.verdict_id is None:
+                raise NoVerdictError(last)
+            return self._source.verdict(last.verdict_id, last.id, watch)
 
 
-def _watch(updates: Iterable[Reproduction]) -> Reproduction:
+class _Shown(Protocol):
+    def see(self, run: Reproduction) -> None:
+        """Show how far it is."""
+
+    def say(self, words: str) -> None:
+        """A line between."""
+
+
+class _Away:
+    """Says that the service is away, and that it is back: a line each."""
+
+    def __init__(self, shown: _Shown) -> None:
+        self._shown, self._is_away = shown, False
+
+    def __call__(self, why: str | None) -> None:
+        if why is not None and not self._is_away:
+            self._shown.say(f"the service is away: {why}")
+        elif why is None and self._is_away:
+            self._shown.say("the service is back")
+        self._is_away = why is not None
+
+
+@contextmanager
+def _shown() -> Iterator[_Shown]:
+    """A bar in a terminal, lines elsewhere."""
+    if not aside.is_terminal:
+        yield _Lines()
+        return
     # As much as 80 columns hold: what is left out is in the verdict that follows.
     columns = (
         TextColumn("{task.fields[what]}", style="bold", markup=False),
@@ -39,28 +102,58 @@ def _watch(updates: Iterable[Reproduction]) -> Reproduction:
         TextColumn("{task.fields[estimate]}", style="cyan"),
         TimeElapsedColumn(),
     )
-    last = None
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("", total=None, what="queued", total_text="?", estimate="")
-        for run in updates:
-            if last is None:
-                words = f"{plain(run.driver)} on {plain(run.paper_arxiv_id)}, run {run.id}"
-                progress.console.print(words, highlight=False, markup=False)
-            last = run
-            progress.update(
-                bar,
-                completed=run.progress.done,
-                total=run.progress.total,
-                what=plain(run.stage or run.state).replace("_", " "),
-                total_text=f"{run.progress.total:,}" if run.progress.total else "?",
-                estimate=_estimate(run),
-            )
-    assert last is not None  # noqa: S101  # a run that exists is seen at least once
-    return last
+    with Progress(*columns, console=aside) as progress:
+        yield _Bar(progress)
 
 
-def _estimate(run: Reproduction) -> str:
-    if run.estimate is None:
-        return ""
-    low, high = run.estimate.interval_95
-    return f"{run.estimate.value:.4f} [{low:.4f}, {high:.4f}]"
+class _Bar:
+    """One line that is drawn again and again."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task: TaskID | None = None
+
+    def see(self, run: Reproduction) -> None:
+        """Show how far it is."""
+        if self._task is None:
+            self.say(_name(run))
+            self._task = self._progress.add_task("", total=None, what="", total_text="?", estimate="")
+        self._progress.update(
+            self._task,
+            completed=run.progress.done,
+            total=run.progress.total,
+            what=_stage(run),
+            total_text=f"{run.progress.total:,}" if run.progress.total else "?",
+            estimate=estimate_text(run.estimate),
+        )
+
+    def say(self, words: str) -> None:
+        """A line above it."""
+        self._progress.console.print(plain(words), highlight=False, markup=False)
+
+
+class _Lines:
+    """A line for each thing that happens, without drawing: logs are read later."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def see(self, run: Reproduction) -> None:
+        """Say what it does now, if that is something new."""
+        if not self._last:
+            self.say(_name(run))
+        if (stage := _stage(run)) != self._last:
+            self._last = stage
+            self.say(stage)
+
+    def say(self, words: str) -> None:
+        """A line."""
+        aside.print(plain(words), highlight=False, markup=False, soft_wrap=True)
+
+
+def _name(run: Reproduction) -> str:
+    return f"{run.driver} on {run.paper_arxiv_id}, run {run.id}"
+
+
+def _stage(run: Reproduction) -> str:
+    return plain(run.state if run.done else run.stage or run.state).replace("_", " ")

@@ -1,17 +1,20 @@
-"""`verdicts keys`: who may change something over HTTP. `verdicts audit`: who did."""
+"""`verdicts keys`: who may change something over HTTP."""
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from app.access.keys import create_key, list_keys, revoke_key
 from app.access.schemas import KeyRead
 from app.access.scopes import Scope
-from app.cli.service import DataDirOption, JsonOption, connected, session_of
-from app.cli.show import audit_table, console, keys_table
-from app.cli.source import KeyOption, ServerOption, source_of
-from app.client.models import AuditEntry, Page
+from app.cli.options import DataDirOption, JsonOption
+from app.cli.plain import plain
+from app.cli.service import connected, session_of
+from app.cli.show import console
 
 keys: Final = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
@@ -41,7 +44,7 @@ def list_(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None: 
     if as_json:
         typer.echo(json.dumps({"items": [key.model_dump(mode="json") for key in found]}, separators=(",", ":")))
     else:
-        console.print(keys_table(found))
+        console.print(_table(found))
 
 
 @keys.command()
@@ -56,16 +59,12 @@ def revoke(
     typer.echo(key.model_dump_json()) if as_json else console.print(f"{key.prefix} ({key.name}) is revoked")
 
 
-def audit(
-    subject: Annotated[str | None, typer.Option(help="Only of this, e.g. papers/2111.09543.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = 50,
-    cursor: Annotated[str | None, typer.Option(help="Where to go on: next_cursor of the page before.")] = None,
-    server: ServerOption = None,
-    key: KeyOption = None,
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,  # noqa: FBT002
-) -> None:
-    """Show who changed what, newest first."""
-    with source_of(server, key, data_dir) as source:
-        text = source.audit(subject, limit, cursor)
-    typer.echo(text) if as_json else console.print(audit_table(Page[AuditEntry].model_validate_json(text).items))
+def _table(found: Iterable[KeyRead]) -> Table:
+    """Keys, one a line."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("key", "name", "scopes", "made", "last used", "revoked"):
+        table.add_column(column, no_wrap=column != "name")
+    for key in found:
+        moments = [f"{at:%Y-%m-%d %H:%M}" if at else "" for at in (key.created_at, key.last_used_at, key.revoked_at)]
+        table.add_row(key.prefix, Text(plain(key.name)), " ".join(key.scopes), *moments)
+    return table

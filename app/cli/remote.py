@@ -1,35 +1,32 @@
 """A service anywhere, over HTTP."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Self
 from uuid import UUID
 
 from app.cli.failures import CommandError
-from app.client import Client, Retries
+from app.cli.source import Watch
+from app.client import Client, Outage, Retries
 from app.client import calls as api
 from app.client.calls import Call
-from app.client.models import PaperDocument, Reproduction
-from app.reproductions.schemas import ReproductionPost
+from app.client.models import Reproduction
 
-_QUICK: Final = Retries(most=2)
-"""Who mistyped an address hears of it soon."""
-_PATIENT: Final = Retries(most=8)
-"""Whoever follows a run outlives a restart of the service."""
+_MOST: Final = 2
+"""Repetitions: who mistyped an address hears of it soon."""
 
 
 class Remote:
-    """Answers from the service at an address. A context: its connections close with it."""
+    """Answers from the service at an address, as all of `app.cli.source`. A context: its connections close with it."""
 
     def __init__(self, server: str, key: str | None) -> None:
-        self._client = Client(server, key, retries=_QUICK)
-        self._follower = Client(server, key, retries=_PATIENT)
+        self._server, self._key = server, key
+        self._client = Client(server, key, retries=Retries(most=_MOST))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
-        self._follower.close()
 
     def papers(self, q: str | None, limit: int) -> str:
         """A page of papers."""
@@ -43,6 +40,10 @@ class Remote:
         """A page of a paper's claims."""
         return self._text(api.claims(paper).page(limit, None))
 
+    def import_claims(self, paper: str, content: bytes, media: str, options: Mapping[str, Any]) -> str:
+        """Register the claims of a file; what it brought."""
+        return self._text(api.import_claims(paper, content, media, **options))
+
     def drivers(self) -> str:
         """A page of drivers."""
         return self._text(api.drivers().page(200, None))
@@ -55,23 +56,37 @@ class Remote:
         """A page of the audit log."""
         return self._text(api.audit(subject).page(limit, cursor))
 
-    def import_(self, what: str) -> tuple[str, str]:
-        """Have the service fetch a paper from arXiv."""
-        text = self._text(api.import_paper(what))
-        paper = PaperDocument.model_validate_json(text).paper
-        return text, f"{paper.arxiv_id}: {paper.title}"
+    def import_document(self, text: str) -> str:
+        """Bring in a paper document with its verdicts; what it brought."""
+        return self._text(api.import_document(text))
 
-    def ask(self, paper: str, post: ReproductionPost) -> tuple[str, bool]:
+    def import_from_arxiv(self, arxiv_id: str) -> str:
+        """Have the service fetch a paper from arXiv; its document."""
+        return self._text(api.import_paper(arxiv_id))
+
+    def ask(self, paper: str, wanted: Mapping[str, Any]) -> tuple[str, bool]:
         """Ask for a run. Whether it was in flight already is not said over HTTP."""
-        return self._text(api.request_reproduction(paper, post.model_dump(mode="json"), None)), False
+        return self._text(api.request_reproduction(paper, wanted, None)), False
 
-    def updates(self, run_id: UUID) -> Iterator[Reproduction]:
+    def updates(self, run_id: UUID, watch: Watch) -> Iterator[Reproduction]:
         """The run whenever it has changed, until it has ended."""
-        return self._follower.updates(run_id)
+        with self._patient(watch) as client:
+            yield from client.updates(run_id, on_outage=_telling(watch))
 
-    def verdict(self, verdict_id: UUID) -> str:
-        """A verdict."""
-        return self._text(api.verdict(verdict_id))
+    def verdict(self, verdict_id: UUID, run_id: UUID, watch: Watch) -> str:
+        """The verdict of a run."""
+        with self._patient(watch) as client:
+            return client.patient_text(api.verdict(verdict_id), run_id, on_outage=_telling(watch))
+
+    def _patient(self, watch: Watch) -> Client:
+        return Client(self._server, self._key, retries=Retries(most=_MOST, outage_s=watch.patience_s))
 
     def _text(self, call: Call[Any]) -> str:
         return self._client.text(call)
+
+
+def _telling(watch: Watch) -> Callable[[Outage | None], object]:
+    def tell(outage: Outage | None) -> None:
+        watch.told(f"{outage.reason}; waiting for it, {outage.left_s:.0f} s at most" if outage else None)
+
+    return tell

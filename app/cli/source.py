@@ -1,45 +1,31 @@
 """Where a command gets its answers: the database of this machine, or a service anywhere. Both give the API's JSON."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
-import typer
-
+import app.cli.client_failures  # noqa: F401  # who asks a service, or follows a run, may meet the client's errors
 from app.cli.failures import CommandError
-from app.cli.local import Local
-from app.cli.remote import Remote
-from app.cli.service import connected
+from app.cli.lazy import Lazy
 from app.client.models import Reproduction
-from app.reproductions.schemas import ReproductionPost
 
-ServerOption = Annotated[
-    str | None,
-    typer.Option(
-        "--server",
-        envvar="VERDICTS_SERVER",
-        metavar="URL",
-        help="Ask the service at this address, over HTTP, instead of the database here.",
-        show_default=False,
-    ),
-]
-KeyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--key",
-        envvar="VERDICTS_KEY",
-        metavar="KEY",
-        help="The API key for --server. The variable is safer: others see what is on a command line.",
-        show_default=False,
-    ),
-]
+T = TypeVar("T")
 
 
-class Source(Protocol):
-    """What the commands ask. Texts are JSON as the API gives it."""
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a run is followed: so many seconds without an answer are put up with."""
+
+    patience_s: float
+    told: Callable[[str | None], object]
+    """Hears in words why nothing is seen at the moment; None once something is seen again."""
+
+
+class Papers(Protocol):
+    """What is asked of papers. Texts are JSON as the API gives it, here and below."""
 
     def papers(self, q: str | None, limit: int) -> str:
         """A page of papers."""
@@ -47,8 +33,19 @@ class Source(Protocol):
     def paper(self, paper: str) -> str:
         """A paper document."""
 
+
+class Claims(Protocol):
+    """What is asked of claims."""
+
     def claims(self, paper: str, limit: int) -> str:
         """A page of a paper's claims."""
+
+    def import_claims(self, paper: str, content: bytes, media: str, options: Mapping[str, Any]) -> str:
+        """Register the claims of a file; what it brought. `options`: force, unit, metric."""
+
+
+class Drivers(Protocol):
+    """What is asked of drivers."""
 
     def drivers(self) -> str:
         """A page of drivers."""
@@ -56,33 +53,60 @@ class Source(Protocol):
     def load_drivers(self) -> None:
         """Load the catalogue."""
 
+
+class Log(Protocol):
+    """What is asked of the audit log."""
+
     def audit(self, subject: str | None, limit: int, cursor: str | None) -> str:
         """A page of the audit log."""
 
-    def import_(self, what: str) -> tuple[str, str]:
-        """Import what is named; the answer as JSON, and in words."""
 
-    def ask(self, paper: str, post: ReproductionPost) -> tuple[str, bool]:
+class Imports(Protocol):
+    """How papers are brought in."""
+
+    def import_document(self, text: str) -> str:
+        """Bring in a paper document with its verdicts; what it brought."""
+
+    def import_from_arxiv(self, arxiv_id: str) -> str:
+        """Bring in a paper's metadata from arXiv; its document."""
+
+
+class Runs(Protocol):
+    """What is asked of runs."""
+
+    def ask(self, paper: str, wanted: Mapping[str, Any]) -> tuple[str, bool]:
         """Ask for a run; the run, and whether it is known to have been in flight already."""
 
-    def updates(self, run_id: UUID) -> Iterator[Reproduction]:
+    def updates(self, run_id: UUID, watch: Watch) -> Iterator[Reproduction]:
         """The run whenever it has changed, until it has ended."""
 
-    def verdict(self, verdict_id: UUID) -> str:
-        """A verdict."""
+    def verdict(self, verdict_id: UUID, run_id: UUID, watch: Watch) -> str:
+        """The verdict of a run that has ended."""
+
+
+Local: TypeAlias = Callable[[Path | None], T]
+"""Makes what answers from the database that is found by the data folder, or by the environment."""
+PAPERS: Final[Lazy[Local[Papers]]] = Lazy("local.papers", "LocalPapers")
+CLAIMS: Final[Lazy[Local[Claims]]] = Lazy("local.claims", "LocalClaims")
+DRIVERS: Final[Lazy[Local[Drivers]]] = Lazy("local.drivers", "LocalDrivers")
+LOG: Final[Lazy[Local[Log]]] = Lazy("local.audit", "LocalLog")
+IMPORTS: Final[Lazy[Local[Imports]]] = Lazy("local.imports", "LocalImports")
+RUNS: Final[Lazy[Local[Runs]]] = Lazy("local.runs", "LocalRuns")
+LOCAL: Final[tuple[Lazy[Any], ...]] = (PAPERS, CLAIMS, DRIVERS, LOG, IMPORTS, RUNS)
+_REMOTE: Final[Lazy[Callable[[str, str | None], AbstractContextManager[Any]]]] = Lazy("remote", "Remote")
 
 
 @contextmanager
-def source_of(server: str | None, key: str | None, data_dir: Path | None) -> Iterator[Source]:
+def source_of(local: Lazy[Local[T]], server: str | None, key: str | None, data_dir: Path | None) -> Iterator[T]:
     """The service that is named, else the database. Raises CommandError where both are, or neither is to be found."""
     if server is None:
-        yield Local(partial(connected, data_dir))
+        yield local.load()(data_dir)
         return
     if data_dir is not None:
         raise CommandError("name a service (--server or VERDICTS_SERVER) or a data folder (--data-dir), not both")
     try:
-        remote = Remote(server, key)
+        remote = _REMOTE.load()(server, key)
     except ValueError as error:
         raise CommandError(str(error)) from error
-    with remote:
-        yield remote
+    with remote as answering:
+        yield answering

@@ -3,57 +3,89 @@
 import os
 import socket
 import sys
-from fnmatch import fnmatch
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Annotated, Final
 
 import httpx
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+import typer
 
 from app.catalogue.load import load_catalogue
 from app.cli.devices import worker_services
 from app.cli.failures import UNREACHABLE, CommandError
-from app.cli.follow import follow
-from app.cli.local import Local
+from app.cli.first_runs import reproduce_missing
+from app.cli.options import DataDirOption, HostOption, PortOption
 from app.cli.service import session_of, settings_of
-from app.cli.show import console, verdict_panel
-from app.client.models import Reproduction
-from app.client.models import Verdict as ShownVerdict
+from app.cli.show import console
+from app.cli.steps import Steps
+from app.cli.whereabouts import noted
 from app.core.migrate import upgrade
 from app.core.settings import Settings
 from app.embedded import EmbeddedServers, Service, StopRequested, Supervisor
-from app.models import Claim, Driver, Paper, Verdict, VerdictKind
-from app.protocol.driver import DriverSpec
-from app.reproductions.schemas import ReproductionPost
 
-_READY_S = 120.0
+_READY_S: Final = 120.0
 
 
-def run_everything(host: str, port: int, data_dir: Path | None, patterns: list[str]) -> None:
-    """Start everything, have the drivers that match the patterns run, and stay until Ctrl-C."""
+def up(
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
+    data_dir: DataDirOption = None,
+    reproduce: Annotated[
+        list[str] | None,
+        typer.Option(help="Have these drivers run once the service is up, where they have no verdict yet; a pattern."),
+    ] = None,
+) -> None:
+    """Start everything: servers, migration, API and worker. Ctrl-C stops everything; the data stay."""
     settings = settings_of(data_dir)
     _refuse_taken_port(host, port)
-    base = f"http://{host}:{port}"
     try:
-        with EmbeddedServers(
-            settings.data_dir, database_url=settings.database_url, redis_url=settings.redis_url
-        ) as urls:
-            settings = settings.model_copy(update={"database_url": urls.database_url, "redis_url": urls.redis_url})
-            console.print(f"data    {settings.data_dir}", highlight=False, markup=False)
-            upgrade(urls.database_url)
-            with session_of(settings) as session:
-                loaded = load_catalogue(session, settings.catalogue_dir)
-            console.print(f"drivers {loaded.drivers}, for {loaded.papers} papers", highlight=False)
-            with Supervisor(_services(settings, host, port), settings.data_dir) as supervisor:
-                supervisor.wait_ready(_READY_S)
-                console.print(f"pages   {base}/", highlight=False)
-                console.print(f"API     {base}/docs", highlight=False)
-                last = _reproduce(settings, patterns)
-                _say_where(base, last, data_dir)
-                supervisor.wait()
-    except (StopRequested, KeyboardInterrupt):
-        pass
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"the data folder {settings.data_dir} cannot be made ({error.strerror}); name another with --data-dir"
+        raise CommandError(message, UNREACHABLE) from error
+    console.print(f"data    {settings.data_dir}", highlight=False, markup=False, soft_wrap=True)
+    with suppress(StopRequested, KeyboardInterrupt):
+        _run(settings, host, port, data_dir, reproduce or [])
     console.print("stopped; the data stay, and `verdicts up` finds them")
+
+
+def _run(settings: Settings, host: str, port: int, data_dir: Path | None, patterns: list[str]) -> None:
+    steps, base = Steps(console), _address(host, port)
+    servers = EmbeddedServers(settings.data_dir, database_url=settings.database_url, redis_url=settings.redis_url)
+    with ExitStack() as stack:
+        with steps.step("servers", "starting Postgres and Valkey") as note:
+            leaving = steps.until_left(servers, "stopping Postgres and Valkey", "servers are stopped")
+            urls = stack.enter_context(leaving)
+            settings = settings.model_copy(update={"database_url": urls.database_url, "redis_url": urls.redis_url})
+            note("Postgres and Valkey")
+        with steps.step("schema", "bringing the schema up to date") as note:
+            upgrade(urls.database_url)
+            note("up to date")
+        with steps.step("drivers", "loading the catalogue") as note, session_of(settings) as session:
+            loaded = load_catalogue(session, settings.catalogue_dir)
+            note(f"{loaded.drivers}, for {loaded.papers} papers")
+        with steps.step("service", "starting the API and the worker") as note:
+            supervisor = Supervisor(_services(settings, host, port, base), settings.data_dir)
+            stack.enter_context(
+                steps.until_left(supervisor, lambda: _stopping(supervisor), "API and worker are stopped")
+            )
+            supervisor.wait_ready(_READY_S)
+            note("the API and the worker")
+        stack.enter_context(noted(settings.data_dir, base))
+        console.print(f"pages   {base}/", highlight=False)
+        console.print(f"API     {base}/docs", highlight=False)
+        _say_where(base, reproduce_missing(settings, patterns), data_dir)
+        supervisor.wait()
+
+
+def _stopping(supervisor: Supervisor) -> str:
+    return f"stopping {' and '.join(supervisor.running) or 'the services'}, what is under way comes to its end first"
+
+
+def _address(host: str, port: int) -> str:
+    """Where this machine reaches it."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # read, not bound
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
 def _refuse_taken_port(host: str, port: int) -> None:
@@ -67,7 +99,7 @@ def _refuse_taken_port(host: str, port: int) -> None:
             raise CommandError(message, UNREACHABLE) from error
 
 
-def _services(settings: Settings, host: str, port: int) -> list[Service]:
+def _services(settings: Settings, host: str, port: int, base: str) -> list[Service]:
     environment = {
         **os.environ,
         "VERDICTS_DATABASE_URL": settings.database_url or "",
@@ -78,59 +110,11 @@ def _services(settings: Settings, host: str, port: int) -> list[Service]:
 
     def ready() -> bool:
         try:
-            return httpx.get(f"http://{host}:{port}/readyz", timeout=2).status_code == httpx.codes.OK
+            return httpx.get(f"{base}/readyz", timeout=2).status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
 
     return [Service("api", serve, env=environment, ready=ready), *worker_services(settings.device, environment)]
-
-
-def _reproduce(settings: Settings, patterns: list[str]) -> str | None:
-    """Run the drivers that match, one after another; returns the paper of the last one."""
-    with session_of(settings) as session:
-        rows = session.execute(
-            select(Driver, Paper.arxiv_id)
-            .join(Claim, Claim.id == Driver.claim_id)
-            .join(Paper, Paper.id == Claim.paper_id)
-            .order_by(Driver.slug)
-        ).all()
-    last = None
-    for pattern in patterns:
-        matching = [(driver, arxiv_id) for driver, arxiv_id in rows if fnmatch(driver.slug, pattern)]
-        if not matching:
-            raise CommandError(f"no driver matches {pattern!r}; `verdicts drivers` lists them")
-        for driver, arxiv_id in matching:
-            _run_or_show(settings, driver, arxiv_id)
-            last = arxiv_id
-    return last
-
-
-def _run_or_show(settings: Settings, driver: Driver, arxiv_id: str) -> None:
-    spec = DriverSpec.model_validate(driver.spec)
-    kind = VerdictKind(spec.kind)
-    with session_of(settings) as session:
-        known = _standing(session, driver, kind)
-        known_id = known.id if known else None
-    source = Local(lambda: settings)
-    if known_id is None:
-        post = ReproductionPost(claim=driver.claim_id, driver=driver.slug, kind=kind)
-        text, _ = source.ask(arxiv_id, post)
-        text = follow(source, Reproduction.model_validate_json(text).id)
-    else:
-        text = source.verdict(known_id)
-        console.print(f"{driver.slug} has its verdict already; `verdicts reproduce` makes a new one", style="dim")
-    console.print(verdict_panel(ShownVerdict.model_validate_json(text)))
-
-
-def _standing(session: Session, driver: Driver, kind: VerdictKind) -> Verdict | None:
-    return session.scalar(
-        select(Verdict).where(
-            Verdict.claim_id == driver.claim_id,
-            Verdict.kind == kind,
-            Verdict.is_current,
-            Verdict.agent_version == driver.agent_version,
-        )
-    )
 
 
 def _say_where(base: str, paper: str | None, data_dir: Path | None) -> None:

@@ -7,8 +7,9 @@ import typer
 from pydantic import ValidationError
 
 from app.cli.failures import CommandError
+from app.cli.options import DataDirOption, JsonOption
 from app.cli.plain import plain
-from app.cli.service import DataDirOption, JsonOption, connected, session_of
+from app.cli.service import connected, session_of
 from app.cli.show import console
 from app.webhooks.queries import list_webhooks
 from app.webhooks.register import register_webhook

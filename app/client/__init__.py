@@ -13,6 +13,7 @@ from app.client.errors import (
     ConflictError,
     InvalidError,
     KeyRefusedError,
+    LostSightError,
     NotFoundError,
     NoVerdictError,
     ProblemError,
@@ -21,6 +22,7 @@ from app.client.errors import (
     UnexpectedAnswerError,
     UnreachableError,
 )
+from app.client.patience import Outage
 from app.client.retries import Retries
 
 __all__ = [
@@ -30,8 +32,10 @@ __all__ = [
     "ConflictError",
     "InvalidError",
     "KeyRefusedError",
+    "LostSightError",
     "NoVerdictError",
     "NotFoundError",
+    "Outage",
     "ProblemError",
     "Retries",
     "TooManyRequestsError",

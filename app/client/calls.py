@@ -14,6 +14,8 @@ from app.client.models import (
     Batch,
     BatchItem,
     Claim,
+    ClaimsImported,
+    DocumentImported,
     Driver,
     Evidence,
     Page,
@@ -165,6 +167,36 @@ def cancel(reproduction_id: Id) -> Call[Reproduction]:
 def import_paper(arxiv_id: str) -> Call[PaperDocument]:
     """Have the service fetch the paper's metadata from arXiv, and register the paper or bring it up to date."""
     return _post(f"{_paper(arxiv_id)}/import", PaperDocument)
+
+
+def import_document(document: bytes | str) -> Call[DocumentImported]:
+    """Bring in a paper document of another service with its verdicts, ids and times kept; takes the scope `admin`.
+
+    It is sent as it is, so that numbers keep their printed digits. Doing so twice is fine.
+    """
+    content = document.encode() if isinstance(document, str) else document
+    headers = {"Content-Type": "application/json", IDEMPOTENCY: str(uuid4())}
+    return Call(Request("POST", "/v1/papers:import", headers=headers, content=content), _reader(DocumentImported))
+
+
+def import_claims(
+    paper_id: str,
+    content: bytes,
+    media: str,
+    *,
+    force: bool = False,
+    unit: str | None = None,
+    metric: str | None = None,
+) -> Call[ClaimsImported]:
+    """Register the claims of a file, all of them or none: `text/csv`, `text/markdown` or `application/yaml`.
+
+    Of a model card, `unit` says what its values are, and `metric` which of them are read.
+    """
+    asked = {"force": force or None, "unit": unit, "metric": metric}
+    params = {name: _word(value) for name, value in asked.items() if value is not None}
+    headers = {"Content-Type": media, IDEMPOTENCY: str(uuid4())}
+    request = Request("POST", f"{_paper(paper_id)}/claims:import", params, headers, content=content)
+    return Call(request, _reader(ClaimsImported))
 
 
 def batch_get(ids: Sequence[str]) -> Call[list[BatchItem]]:

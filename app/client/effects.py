@@ -1,7 +1,7 @@
 """What a program of the client asks its surroundings to do. Programs are generators and do no input or output.
 
 A program yields effects and is sent their results; errors of the transport are thrown into it. Two shells carry the
-effects out: one waits (`sync_shell`), the other awaits (`async_shell`). All that is to be decided is decided once.
+effects out: one waits (`SyncShell`), the other awaits (`AsyncShell`). All that is to be decided is decided once.
 """
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -17,13 +17,17 @@ OnProgress = Callable[[Reproduction], Awaitable[object] | object]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request. `path` is below the service's address; `timeout_s` is for each wait on the connection."""
+    """An HTTP request. `path` is below the service's address; `timeout_s` is for each wait on the connection.
+
+    Its body is `json`, or the bytes of `content`.
+    """
 
     method: str
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     json: Json | None = None
+    content: bytes | None = None
     timeout_s: float | None = None
 
 
@@ -84,10 +88,10 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Call this with the run; where it gives an awaitable, the asynchronous shell awaits it."""
+    """Call this with what there is to say; where it gives an awaitable, the asynchronous shell awaits it."""
 
-    listener: OnProgress
-    run: Reproduction
+    listener: Callable[[Any], Awaitable[object] | object]
+    said: object
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
+from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -19,6 +20,17 @@ class ClientError(Exception):
 
 class UnreachableError(ClientError):
     """The service did not answer, also not when asked again."""
+
+
+class LostSightError(UnreachableError):
+    """The service went away under somebody who follows a run, for longer than that is put up with. The run goes on."""
+
+    def __init__(self, server: str, run_id: UUID | str, lasted_s: float, reason: str) -> None:
+        super().__init__(
+            f"{server} has not been there for {lasted_s:.0f} s ({reason}). The run {run_id} goes on without being "
+            f'watched: client.wait_for("{run_id}") takes it up again.'
+        )
+        self.run_id, self.lasted_s, self.reason = UUID(str(run_id)), lasted_s, reason
 
 
 class UnexpectedAnswerError(ClientError):

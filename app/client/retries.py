@@ -20,11 +20,14 @@ class Retries:
     """At most `most` repetitions. The wait before each is random up to `first_s`, then twice that, and so on.
 
     A `Retry-After` is the least that is waited; one of more than `longest_s` is not waited for: the error is raised.
+    Whoever follows a run puts up with a service that does not answer, or answers 5xx, for `outage_s`, as often as it
+    happens: long enough for a restart, and for an upgrade.
     """
 
     most: int = 4
     first_s: float = 0.5
     longest_s: float = 60.0
+    outage_s: float = 300.0
 
     def wait_s(self, attempt: int, retry_after_s: float | None) -> float | None:
         """Seconds to wait after this attempt (the first is 0); None where it was the last."""

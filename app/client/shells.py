@@ -60,6 +60,11 @@ class SyncShell:
     def __init__(self, http: httpx.Client) -> None:
         self.http: Final = http
 
+    @classmethod
+    def opened(cls, **options: Any) -> Self:  # noqa: ANN401  # httpx's own
+        """With a client of its own."""
+        return cls(httpx.Client(**options))
+
     def run(self, program: Program[Result]) -> Result:
         """The program's result."""
         run = _Run(program)
@@ -102,8 +107,8 @@ def _wait(effect: Effect, stream: "_Stream") -> object:
             stream.close()
         case Sleep(seconds):
             time.sleep(seconds)
-        case Tell(listener, run):
-            listener(run)
+        case Tell(listener, said):
+            listener(said)
     return given
 
 
@@ -143,6 +148,11 @@ class AsyncShell:
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http: Final = http
+
+    @classmethod
+    def opened(cls, **options: Any) -> Self:  # noqa: ANN401  # httpx's own
+        """With a client of its own."""
+        return cls(httpx.AsyncClient(**options))
 
     async def run(self, program: Program[Result]) -> Result:
         """The program's result."""
@@ -186,8 +196,8 @@ async def _await(effect: Effect, stream: "_AsyncStream") -> object:
             await stream.close()
         case Sleep(seconds):
             await anyio.sleep(seconds)
-        case Tell(listener, run):
-            told = listener(run)
+        case Tell(listener, said):
+            told = listener(said)
             if isinstance(told, Awaitable):
                 await told
     return given
@@ -232,6 +242,7 @@ def _built(http: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Re
         params=request.params or None,
         headers=request.headers,
         json=request.json,
+        content=request.content,
         timeout=timeout,
     )
 

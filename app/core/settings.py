@@ -97,6 +97,8 @@ class WebhookSettings(BaseModel):
     allow_http: bool = False
     allow_private: bool = False
     """For a service and receivers in a network of one's own: whoever has a key can have requests sent into it."""
+    ca_file: Path | None = None
+    """Authorities (PEM) that receivers' certificates may be signed by, beside the public ones."""
 
 
 class AccessSettings(BaseModel):

@@ -77,6 +77,11 @@ class Supervisor:
                     raise _failed(child, f"was not ready after {timeout:.0f} s")
                 time.sleep(0.01)
 
+    @property
+    def running(self) -> list[str]:
+        """The names of the services that have a process."""
+        return [child.service.name for child in self._children if child.running]
+
     def wait(self) -> int | None:
         """Returns the number of the signal that asked this process to stop, or None when `stop` was called.
 

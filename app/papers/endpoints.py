@@ -19,13 +19,12 @@ from app.core.etag import (
 )
 from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
 from app.core.web import JsonOnly, SessionDep, SettingsDep, problems
-from app.models import Paper
 from app.papers.add_version import add_version
 from app.papers.arxiv import fetch_metadata
 from app.papers.batch import BatchGet, BatchRead, read_batch
+from app.papers.bring import bring_paper, known_paper
 from app.papers.change import change_paper
 from app.papers.document import build_document, version_read, write_document
-from app.papers.errors import PaperMovedError, PaperNotFoundError
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PAPER_PATH, ArxivIdDep, PaperIdDep, PaperRef, PaperRefDep
 from app.papers.queries import MOST_VERSIONS, PaperFilter, Sort, list_papers, list_versions, read_document
@@ -147,12 +146,7 @@ def import_paper(request: Request, session: SessionDep, settings: SettingsDep, r
     if ref.is_draft:
         find_paper(session, ref, location="/v1/papers/{id}/import")
     put = fetch_metadata(ref, settings.arxiv)
-    paper = _known(session, ref)
-    if paper is None:
-        paper, new = register_paper(session, ref, put)
-    else:
-        new = False
-        change_paper(session, paper, PaperPatch.model_validate(put.model_dump(exclude_unset=True, exclude_none=True)))
+    paper, new = bring_paper(session, ref, put)
     return _document(request, session, paper.arxiv_id, new=new)
 
 
@@ -164,7 +158,7 @@ def import_paper(request: Request, session: SessionDep, settings: SettingsDep, r
 )
 def put_paper(request: Request, session: SessionDep, ref: PaperIdDep, put: PaperPut) -> Response:
     """Register a paper, or replace its metadata. `If-None-Match: *` only registers."""
-    known = _known(session, ref)
+    known = known_paper(session, ref)
     if known is None:
         require_absence_allowed(request)
     else:
@@ -194,14 +188,6 @@ def get_paper(request: Request, session: SessionDep, ref: PaperRefDep) -> Respon
     """The paper document, at present or as of a version (`2111.09543v1`)."""
     body, etag = read_document(session, ref)
     return reply(request, body, etag=etag)
-
-
-def _known(session: Session, ref: PaperRef) -> Paper | None:
-    """The paper, locked, or None; a draft's former id is nobody's here, and registering refuses it."""
-    try:
-        return find_paper(session, ref, lock=True)
-    except (PaperNotFoundError, PaperMovedError):
-        return None
 
 
 def _current_etag(session: Session, ref: PaperRef) -> str:

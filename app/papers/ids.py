@@ -49,6 +49,15 @@ class PaperRef:
         )
         raise PaperIdError(detail, field=field)
 
+    @classmethod
+    def parse_whole(cls, text: str) -> Self:
+        """Read the id of a paper as a whole. Raises PaperIdError, and VersionSuffixError for one with `vN`."""
+        ref = cls.parse(text)
+        if ref.version is not None:
+            detail = f"Leave out the v{ref.version}: this is about the paper as a whole."
+            raise VersionSuffixError(detail)
+        return ref
+
     @property
     def is_draft(self) -> bool:
         """Whether the paper is not on arXiv yet."""
@@ -99,21 +108,13 @@ async def _parse_paper(
         str, _documented("An arXiv id without `vN`, or `draft:<slug>`.", PAPER_ID, "2111.09543", "draft:my-paper")
     ],
 ) -> PaperRef:
-    return _unversioned(paper_id)
+    return PaperRef.parse_whole(paper_id)
 
 
 async def _parse_arxiv(
     paper_id: Annotated[str, _documented("An arXiv id without `vN`.", ARXIV_ID, "2111.09543", "hep-th/9901001")],
 ) -> PaperRef:
-    return _unversioned(paper_id)
-
-
-def _unversioned(text: str) -> PaperRef:
-    ref = PaperRef.parse(text)
-    if ref.version is not None:
-        detail = f"Leave out the v{ref.version}: this is about the paper as a whole."
-        raise VersionSuffixError(detail)
-    return ref
+    return PaperRef.parse_whole(paper_id)
 
 
 PaperRefDep = Annotated[PaperRef, Depends(_parse)]

@@ -1,9 +1,11 @@
 """The sending: takes what is due, brings it to its receivers, and writes down what came of it."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
@@ -30,6 +32,14 @@ _HEADERS: Final = {
 _log = structlog.get_logger(__name__)
 
 
+def trusted(ca_file: Path | None) -> ssl.SSLContext:
+    """Whom certificates may be signed by. Raises OSError and ssl.SSLError for a file that holds no certificates."""
+    context = httpx.create_ssl_context(trust_env=False)
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context
+
+
 class Courier:
     """One a process. Every process that serves the API has one; a receiver is one's at a time."""
 
@@ -53,6 +63,7 @@ class Courier:
             timeout=self._settings.timeout_s,
             follow_redirects=False,
             trust_env=False,  # a proxy would connect wherever it likes
+            verify=trusted(self._settings.ca_file),
             # A connection that is kept was checked for one name, and could be taken for another at the same address.
             limits=httpx.Limits(max_keepalive_connections=0),
         )

@@ -24,6 +24,7 @@ from tests.webhooks.receiver import receiving
 __all__ = ["api_settings"]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "app" / "examples.json"
+_JSON = {"Content-Type": "application/json"}
 _VARYING = {"id", "claim_id", "computed_at"}
 
 
@@ -73,6 +74,7 @@ def _ask(client: Api) -> dict[str, Json]:
         "VerdictRead": posted,
         "EvidenceRead": ok(client.get(f"/v1/verdicts/{posted['id']}/evidence")),
         "BatchRead": ok(client.post("/v1/papers:batchGet", json={"ids": [PAPER, "2111.99999"]})),
+        "DocumentImported": ok(client.post("/v1/papers:import", content=GOLDEN.read_bytes(), headers=_JSON)),
         "BadgeRead": ok(client.get(f"/v1/papers/{PAPER}/badge.json")),
         "DesignRead": ok(client.post("/v1/designs", json=design)),
         "Problem": client.get("/v1/papers/2111.99999").json(),

@@ -15,6 +15,7 @@ from app.catalogue.load import load_catalogue
 from app.core.db import Database
 from app.core.settings import Settings
 from tests.factories.forks import Forks
+from tests.factories.ports import free_port
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "paper-2111.09543.json"
 
@@ -126,6 +127,27 @@ def test_no_service_is_said_in_one_line(run: Run, tmp_path: Path) -> None:
     assert "Traceback" not in gone.stderr
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"VERDICTS_QUEUE__LEASE_S": "abc"}, "VERDICTS_QUEUE__LEASE_S: Input should be a valid number"),
+        ({"VERDICTS_DATABASE_URL": "garbage"}, "has to look like postgresql+psycopg://"),
+        ({"VERDICTS_DATABASE_URL": "mysql://me:secret@x/y"}, "has to look like postgresql+psycopg://"),
+    ],
+)
+def test_settings_that_make_no_sense_are_named(run: Run, settings: dict[str, str], said: str) -> None:
+    done = run("papers", **settings)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert said in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_up_refuses_a_folder_that_cannot_be(run: Run) -> None:
+    done = run("up", "--port", str(free_port()), "--data-dir", "/proc/none")
+    assert done.returncode == 5
+    assert "cannot be made" in done.stderr
+
+
 def test_up_refuses_a_taken_port_before_it_starts_anything(run: Run, tmp_path: Path) -> None:
     import socket  # noqa: PLC0415  # this test alone
 
@@ -157,7 +179,7 @@ def test_reproduce_wait_follows_a_worker_to_the_verdict(
         wait = ("reproduce", "2004.13606", "--driver", "bert-base-mnli-seed03-matched", "--wait")
         done = loaded(*wait, "--expect", "reproduced")
         assert done.returncode == 0, done.stderr
-        assert "0.84809" in done.stdout
+        assert "84.81 %" in done.stdout
         unexpected = loaded(*wait, "--json", "--expect", "not_reproduced")
         assert unexpected.returncode == 6
         assert "the verdict is reproduced, not not_reproduced" in unexpected.stderr

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from app.access.scopes import Scope
 from app.cli import main
 from app.client import Client
+from tests.cli.test_commands import GOLDEN
 from tests.client.conftest import World, world
 from tests.client.scripted import PATIENCE_S
 from tests.factories.keys import make_key
@@ -87,15 +89,18 @@ def test_a_run_is_asked_for_and_followed_to_its_verdict(run: Run, world: World) 
     done = run(*wait, "--expect", "reproduced", "--json")
     worker.join()
     assert done.code == 0, done.err
-    assert json.loads(done.out.splitlines()[-1])["status"] == "reproduced"
+    assert json.loads(done.out)["status"] == "reproduced"
+    assert "tiny on 2101.00001, run " in done.err  # beside what was asked for
 
     worker = world.worker()
     worker.start()
     other = run(*wait, "--expect", "not_reproduced")
     worker.join()
     assert other.code == 6
-    assert "measured   0.75000" in other.out
-    assert other.err == "verdicts: the verdict is reproduced, not not_reproduced\n"
+    assert "measured   75.00 %" in other.out
+    assert other.err.splitlines()[-1] == "verdicts: the verdict is reproduced, not not_reproduced"
+    run_id = json.loads(done.out)["reproduction"]
+    assert json.loads(run("follow", run_id, "--json").out)["id"] == json.loads(done.out)["id"]
 
 
 def test_a_run_that_is_cancelled_under_the_one_who_waits(run: Run, world: World) -> None:
@@ -123,6 +128,9 @@ def test_a_run_that_is_cancelled_under_the_one_who_waits(run: Run, world: World)
         (("reproduce", PAPER), {"VERDICTS_KEY": ""}, 1, "Send an API key"),
         (("drivers", "--load"), {}, 1, "run it there"),
         (("import", "draft:my-paper"), {}, 3, "draft:my-paper"),
+        (("import", "missing.json"), {}, 1, "cannot be read"),
+        (("follow", "0197f3a0-0000-7000-8000-00000000dead"), {}, 3, "no reproduction"),
+        (("claims", "import", PAPER, "missing.csv"), {}, 5, "cannot be read"),
         (("papers",), {"VERDICTS_SERVER": "localhost:1"}, 1, "no address of a service"),
         (("papers",), {"VERDICTS_SERVER": "http://127.0.0.1:9"}, 5, "http://127.0.0.1:9 does not answer"),
         (("papers", "--data-dir", "/nowhere"), {}, 1, "not both"),
@@ -136,3 +144,21 @@ def test_errors_are_short_and_have_their_exit_code(
     assert said in done.err
     assert done.err.startswith("verdicts: ")
     assert done.err.count("\n") == 1
+
+
+def test_files_are_sent_to_the_service(run: Run, world: World, tmp_path: Path) -> None:
+    document = run("import", str(GOLDEN), "--json")
+    assert json.loads(document.out) == {"arxiv_id": "2111.09543", "verdicts": 1, "known": 0}
+    assert httpx.get(f"{world.url}/v1/papers/2111.09543").json() == json.loads(GOLDEN.read_text())
+    again = run("import", str(GOLDEN))
+    assert again.out == "2111.09543: 1 verdicts, 1 of them known already\n"
+    other = run("import", str(GOLDEN), VERDICTS_KEY=make_key(world.database, Scope.curate).key)
+    assert (other.code, "scope `admin`" in other.err) == (1, True)
+
+    sheet = tmp_path / "claims.csv"
+    sheet.write_text("section,row,column,reported_value,unit,quoted_text,n_items\nT,R,C,22.4,percent,x,124\n")
+    refused = run("claims", "import", "2111.09543", str(sheet))
+    assert (refused.code, refused.out) == (1, "")
+    assert "line.2.reported_value: No k/124 rounds to 22.4" in refused.err
+    brought = run("claims", "import", "2111.09543", str(sheet), "--force")
+    assert brought.out == "2111.09543: 1 claims registered, 0 known already\n"

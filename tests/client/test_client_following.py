@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from app.client import Client, NoVerdictError
+from app.client import Client, LostSightError, NotFoundError, NoVerdictError, Outage, Retries, UnreachableError
 from app.client.following import MOST_SILENT
 from app.client.models import Reproduction
-from tests.client.runs import RUN_ID, RUN_PATH, run_json
-from tests.client.scripted import PATIENCE_S, Answer, Script
+from tests.client.both import client_of
+from tests.client.runs import RUN_ID, RUN_PATH, VERDICT_ID, run_json
+from tests.client.scripted import DROPPED, PATIENCE_S, Answer, Script
 
 EVENTS_PATH = f"{RUN_PATH}/events"
 ASK_PATH = "/v1/papers/2101.00001/reproductions"
@@ -167,3 +168,67 @@ def test_what_a_listener_raises_ends_the_wait(asking: Client, script: Script) ->
     script.on(RUN_PATH, Answer(body=run_json("running")))
     with pytest.raises(LookupError, match="enough"):
         asking.wait_for(RUN_ID, on_progress=angry)
+
+
+# --- outages
+
+AWAY = [DROPPED, Answer(502, b"<html>", {"Content-Type": "text/html"}), Answer(503), DROPPED, DROPPED, DROPPED]
+"""More than any single request is repeated."""
+
+
+def test_a_service_that_is_started_again_is_waited_for_and_goes_on_telling(asking: Client, script: Script) -> None:
+    running = Answer(body=run_json("running"))
+    script.on(RUN_PATH, running, running, *AWAY, running, *AWAY, running)
+    script.on(
+        EVENTS_PATH,
+        stream(event("progress", 7, run_json("running", 3))),
+        DROPPED,
+        DROPPED,
+        stream(event("finished", 9, run_json("succeeded", 12))),
+    )
+    away: list[Outage | None] = []
+    run, seen = follow(asking, on_outage=away.append)
+    assert run.state == "succeeded"
+    assert seen == [("running", 0), ("running", 3), ("succeeded", 12)]
+    assert [one.headers.get("last-event-id") for one in script.to(EVENTS_PATH)] == [None, "7", "7", "7"]
+    assert [one is None for one in away] == 2 * [*(len(AWAY) * [False]), True]
+    assert away[0] is not None
+    assert 0 < away[0].left_s <= 300
+    assert "does not answer" in away[0].reason
+
+
+def test_who_polls_waits_too_and_then_asks_for_events_again(asking: Client, script: Script) -> None:
+    soon = {"Retry-After": "0"}
+    running = Answer(body=run_json("running", 3), headers=soon)
+    script.on(RUN_PATH, running, running, *AWAY, running)
+    script.on(EVENTS_PATH, NO_EVENTS, stream(event("finished", 9, run_json("succeeded", 12))))
+    assert follow(asking)[1] == [("running", 3), ("succeeded", 12)]
+    assert len(script.to(EVENTS_PATH)) == 2
+
+
+@pytest.mark.parametrize("gone", [DROPPED, Answer(503)], ids=["silent", "refusing"])
+def test_it_is_not_waited_for_for_ever_and_the_run_is_named(way: str, script: Script, gone: Answer) -> None:
+    script.on(RUN_PATH, Answer(body=run_json("running")), gone)
+    script.on(EVENTS_PATH, gone)
+    bounded = Retries(first_s=0.01, outage_s=0.2)
+    with client_of(way, script.url, retries=bounded) as client, pytest.raises(LostSightError) as caught:
+        client.wait_for(RUN_ID)
+    assert str(caught.value.run_id) == RUN_ID
+    assert caught.value.lasted_s >= 0.2
+    assert f'client.wait_for("{RUN_ID}")' in str(caught.value)
+    assert isinstance(caught.value, UnreachableError)
+
+
+def test_an_address_where_nobody_is_is_no_outage(way: str) -> None:
+    with client_of(way, "http://127.0.0.1:9") as client, pytest.raises(UnreachableError) as caught:
+        client.wait_for(RUN_ID)
+    assert not isinstance(caught.value, LostSightError)
+
+
+def test_the_verdict_is_waited_for_too(asking: Client, script: Script) -> None:
+    script.on(RUN_PATH, Answer(body=run_json("succeeded", 12)))
+    script.on(f"/v1/verdicts/{VERDICT_ID}", *AWAY, Answer(404, NO_EVENTS.body))
+    run, _ = follow(asking)
+    with pytest.raises(NotFoundError):
+        asking.verdict_of(run)
+    assert len(script.to(f"/v1/verdicts/{VERDICT_ID}")) == len(AWAY) + 1

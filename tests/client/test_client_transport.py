@@ -301,10 +301,18 @@ def test_a_stream_that_is_left_is_closed_and_the_client_goes_on(asking: Client, 
     assert asking.driver("tiny").slug == "tiny"
 
 
-@pytest.mark.parametrize("address", ["", "127.0.0.1:8000", "ftp://x", "http://", "/v1"])
+@pytest.mark.parametrize("address", ["", "127.0.0.1:8000", "ftp://x", "http://", "/v1", "http://[::1", "http://a:b"])
 def test_an_address_that_is_none(address: str) -> None:
     with pytest.raises(ValueError, match="no address of a service"):
         Client(address)
+
+
+def test_a_key_that_is_none_is_refused_and_not_repeated() -> None:
+    for key in ("ключ", "a b", "a\nb"):
+        with pytest.raises(ValueError, match="no key has") as caught:
+            Client("http://127.0.0.1:9", key)
+        assert key not in str(caught.value)
+    Client("http://127.0.0.1:9", "pv_000000000000.secret\n").close()  # as it is read from a file
 
 
 @pytest.mark.parametrize("tail", ["", "/", "/v1", "/v1/"])

@@ -128,7 +128,7 @@ def test_images_run_as_an_ordinary_user_and_report_health(stage: str) -> None:
 def test_the_api_image_has_no_torch_and_the_worker_image_has() -> None:
     api = [v for v in values("build-api", "RUN") if "uv pip install" in v]
     worker = [v for v in values("build-worker", "RUN") if "uv pip install" in v]
-    assert [shlex.split(v)[-1] for v in api] == ["."]
+    assert [shlex.split(v)[-1] for v in api] == [".[service]"]
     assert [shlex.split(v)[-1] for v in worker] == [".[worker]"]
     assert ("ARG", "TORCH=cpu") in STAGES["build-worker"]
     assert any(value.startswith("UV_TORCH_BACKEND") for name, value in STAGES["build-worker"] if name == "ENV")

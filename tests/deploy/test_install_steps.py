@@ -12,14 +12,21 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.client.conftest import script
+from tests.client.scripted import Answer, Script
 from tests.deploy.test_images import ROOT, lineage, values
 from tests.factories.ports import free_port
+
+__all__ = ["script"]
 
 UV = Path(sys.executable).parent / "uv"
 
 
-def install(stage: str, folder: Path) -> Path:
-    """Copy what the stage copies, run what it installs; returns the environment's folder of programs."""
+def install(stage: str, folder: Path, replaced: tuple[str, str] = ("", "")) -> Path:
+    """Copy what the stage copies, run what it installs; returns the environment's folder of programs.
+
+    Of the words of its step, one may be replaced.
+    """
     source = folder / "src"
     source.mkdir()
     for instruction, value in lineage(stage):
@@ -35,6 +42,7 @@ def install(stage: str, folder: Path) -> Path:
     for step in steps:
         # The cache is kept: the step would else download gigabytes at each run of the tests.
         argv = [word.replace("/opt/venv", str(venv)) for word in shlex.split(step) if word != "--no-cache"]
+        argv = [replaced[1] if word == replaced[0] else word for word in argv]
         subprocess.run([str(UV), *argv[1:]], cwd=source, check=True, env=environment())
     return venv / "bin"
 
@@ -74,6 +82,28 @@ def test_the_api_image_serves(tmp_path: Path, empty_database_url: str, redis_url
         assert (
             api.wait(timeout=120) == -signal.SIGTERM
         )  # uvicorn shuts down in order, then lets the signal have its say
+
+
+@pytest.mark.timeout(600)
+def test_without_extras_it_is_the_client_and_its_commands(tmp_path: Path, script: Script) -> None:
+    bin_ = install("build-api", tmp_path, (".[service]", "."))
+    absent = "import fastapi, sqlalchemy, celery, numpy, psycopg"
+    missing = subprocess.run([bin_ / "python", "-c", absent], capture_output=True, check=False, cwd=tmp_path)
+    assert b"No module named 'fastapi'" in missing.stderr
+    script.on("/v1/papers", Answer(body={"items": [], "next_cursor": None}))
+
+    def run(*argv: str) -> subprocess.CompletedProcess[str]:
+        argv = (str(bin_ / argv[0]), *argv[1:])
+        return subprocess.run(argv, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment())
+
+    listed = run("verdicts", "papers", "--server", script.url, "--json")
+    assert (listed.returncode, listed.stdout, listed.stderr) == (0, '{"items": [], "next_cursor": null}\n', "")
+    code = f"from app.client import Client\nprint(list(Client({script.url!r}).papers()))"
+    assert run("python", "-c", code).stdout == "[]\n"
+    for arguments in (("papers",), ("up",)):
+        refused = run("verdicts", *arguments)
+        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (5, "", 1)
+        assert "pip install 'paper-verdicts[service]'" in refused.stderr
 
 
 def wait_until_ready(port: int) -> object:

@@ -16,9 +16,12 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Fork as ordered until the input ends; the kernel ends the children with this process."""
-    import app.cli  # noqa: PLC0415
-    import app.cli.commands  # noqa: PLC0415
     import app.main  # noqa: F401, PLC0415
+    from app.cli.commands import COMMANDS  # noqa: PLC0415
+    from app.cli.source import LOCAL  # noqa: PLC0415
+
+    for lazy in (*(entry.what for entry in COMMANDS.values()), *LOCAL):
+        lazy.load()
 
     _say("ready")
     for line in sys.stdin:

@@ -29,12 +29,17 @@ class Served:
 
 
 @contextmanager
-def serving(forks: Forks, database_url: str, redis_url: str, folder: Path, **settings: str) -> Iterator[Served]:
-    """The service, ready; `settings` are environment variables. It is ended with the block."""
+def serving(
+    forks: Forks, database_url: str, redis_url: str, folder: Path, port: int | None = None, **settings: str
+) -> Iterator[Served]:
+    """The service, ready; `settings` are environment variables. It is ended with the block.
+
+    `port` is the one of a service that was there before.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("VERDICTS_", "OTEL_"))}
     kept |= {"VERDICTS_DATABASE_URL": database_url, "VERDICTS_REDIS_URL": redis_url, **settings}
     for attempt in range(5):  # somebody else may look for a port at the same moment
-        served = _start(forks, kept, folder / f"api-{attempt}.log")
+        served = _start(forks, kept, folder / f"api-{port}-{attempt}.log", port or free_port())
         try:
             if _is_ready(served):
                 yield served
@@ -45,8 +50,7 @@ def serving(forks: Forks, database_url: str, redis_url: str, folder: Path, **set
     raise AssertionError(served.log.read_text())
 
 
-def _start(forks: Forks, environment: dict[str, str], log: Path) -> Served:
-    port = free_port()
+def _start(forks: Forks, environment: dict[str, str], log: Path, port: int) -> Served:
     return Served(port, log, forks.start(["api", "--port", str(port)], environment, log))
 
 

@@ -23,7 +23,7 @@ def main() -> None:
     import pandas  # noqa: F401, ICN001, PLC0415  # by pyarrow, at its first cast
     import pyarrow.compute  # noqa: F401, PLC0415
 
-    import app.cli.commands  # noqa: PLC0415
+    import app.cli.serving  # noqa: PLC0415
     import app.main  # noqa: F401, PLC0415
     import workers.evaluation.model_source  # noqa: PLC0415
     import workers.tasks.reproduce  # noqa: F401, PLC0415

@@ -1,5 +1,6 @@
 """A receiver of webhooks: a real HTTP server that answers as it is told and remembers what it got."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,8 +47,11 @@ class Receiver:
     """What came, and what is answered from now on."""
 
     port: int = 0
+    address: str = "127.0.0.1"
     received: list[Received] = field(default_factory=list)
     answer: Answer = field(default_factory=lambda: status(204))
+    names: list[str | None] = field(default_factory=list)
+    """What TLS clients called it, whether or not they went on."""
 
     @property
     def url(self) -> str:
@@ -64,9 +68,9 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
+def receiving(tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", port: int = 0) -> Iterator[Receiver]:
     """A receiver that runs."""
-    receiver = Receiver()
+    receiver = Receiver(address=address)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:  # http.server's own
@@ -80,8 +84,11 @@ def receiving() -> Iterator[Receiver]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer((address, port), Handler) as server:
         server.daemon_threads = True
+        if tls is not None:
+            tls.sni_callback = lambda _, name, __: receiver.names.append(name)
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         receiver.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -297,7 +297,7 @@ def test_what_a_killed_process_was_at_is_told_again(
     receiver: Receiver,
     tmp_path: Path,
 ) -> None:
-    environment = {"VERDICTS_WEBHOOKS__ALLOW_HTTP": "true", "VERDICTS_WEBHOOKS__ALLOW_PRIVATE": "true"}
+    environment: dict[str, Any] = {"VERDICTS_WEBHOOKS__ALLOW_HTTP": "true", "VERDICTS_WEBHOOKS__ALLOW_PRIVATE": "true"}
     environment |= {"VERDICTS_WEBHOOKS__LEASE_S": "1", "VERDICTS_LOG_LEVEL": "ERROR"}
     key = make_key(database).key
     go = threading.Event()

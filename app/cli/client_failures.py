@@ -1,0 +1,35 @@
+"""What the client's errors come to at the command line."""
+
+from app.cli.failures import NO_VERDICT, NOT_FOUND, REFUSED, UNREACHABLE, Failure, failure_of
+from app.client import (
+    ClientError,
+    NotFoundError,
+    NoVerdictError,
+    ProblemError,
+    UnavailableError,
+    UnexpectedAnswerError,
+    UnreachableError,
+)
+
+
+@failure_of.register
+def _(error: ClientError) -> Failure:
+    return Failure(_words(error), _code_of(error))
+
+
+def _words(error: ClientError) -> str:
+    if not isinstance(error, ProblemError):
+        return str(error)
+    fields = [f"{one.field.removeprefix('body.')}: {one.detail}" for one in error.errors if one.detail != error.detail]
+    return "\n".join([error.detail, *fields])
+
+
+def _code_of(error: ClientError) -> int:
+    match error:
+        case NoVerdictError():
+            return NO_VERDICT
+        case NotFoundError():
+            return NOT_FOUND
+        case UnavailableError() | UnreachableError() | UnexpectedAnswerError():
+            return UNREACHABLE
+    return REFUSED

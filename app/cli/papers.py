@@ -1,0 +1,37 @@
+"""`verdicts papers` and `verdicts show`."""
+
+from typing import Annotated
+
+import typer
+
+from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, ServerOption
+from app.cli.show import console, document_panel, papers_table
+from app.cli.source import PAPERS, source_of
+from app.client.models import Page, PaperDocument, PaperSummary
+
+
+def papers(
+    q: Annotated[str | None, typer.Argument(help="Words of the id, title or abstract.")] = None,
+    limit: LimitOption = 50,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """List papers, newest verdict first."""
+    with source_of(PAPERS, server, key, data_dir) as source:
+        text = source.papers(q, limit)
+    typer.echo(text) if as_json else console.print(papers_table(Page[PaperSummary].model_validate_json(text).items))
+
+
+def show(
+    paper: str,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Show a paper's document: its verdicts as they stand."""
+    with source_of(PAPERS, server, key, data_dir) as source:
+        text = source.paper(paper)
+    typer.echo(text) if as_json else console.print(document_panel(PaperDocument.model_validate_json(text)))

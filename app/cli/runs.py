@@ -1,0 +1,79 @@
+"""`verdicts reproduce` and `verdicts follow`."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import typer
+
+from app.cli.failures import UNEXPECTED_VERDICT, CommandError
+from app.cli.follow import PATIENCE_S, Follower
+from app.cli.options import DataDirOption, JsonOption, KeyOption, ServerOption
+from app.cli.show import console
+from app.cli.source import RUNS, source_of
+from app.cli.verdict_panel import verdict_panel
+from app.client.models import Reproduction, Verdict
+
+ExpectOption = Annotated[
+    Literal["reproduced", "not_reproduced", "inconclusive"] | None,
+    typer.Option(help="Exit with 6 unless the verdict is this."),
+]
+PatienceOption = Annotated[
+    float,
+    typer.Option(min=0, metavar="SECONDS", help="How long to wait for a service that goes away under a followed run."),
+]
+
+
+def reproduce(
+    paper: str,
+    driver: Annotated[str | None, typer.Option(help="Which driver; needed where a claim has several.")] = None,
+    claim: Annotated[UUID | None, typer.Option(help="Which claim; default: the headline claim.")] = None,
+    kind: Annotated[
+        Literal["POST", "PRE"], typer.Option(help="Check the paper before (PRE) or after its publication.")
+    ] = "POST",
+    slice_size: Annotated[int | None, typer.Option(min=1, help="Measure so many examples.")] = None,
+    priority: Annotated[int, typer.Option(min=0, max=9, help="0 is served first.")] = 5,
+    force: Annotated[bool, typer.Option(help="A run of its own, even while the same is in flight.")] = False,  # noqa: FBT002
+    wait: Annotated[bool, typer.Option(help="Follow the run and print its verdict.")] = False,  # noqa: FBT002
+    expect: ExpectOption = None,
+    patience: PatienceOption = PATIENCE_S,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Ask for a reproduction of a claim."""
+    if expect is not None and not wait:
+        message = "--expect takes --wait: there is no verdict yet"
+        raise typer.BadParameter(message)
+    wanted: dict[str, Any] = {"claim": claim, "driver": driver, "kind": kind, "slice_size": slice_size}
+    with source_of(RUNS, server, key, data_dir) as source:
+        text, joined = source.ask(paper, wanted | {"priority": priority, "force": force})
+        run = Reproduction.model_validate_json(text)
+        if not wait:
+            words = f"run {run.id} is {run.state}" + (" (the same one was in flight)" if joined else "")
+            typer.echo(text) if as_json else console.print(f"{words}; to follow it: verdicts follow {run.id}")
+            return
+        text = Follower(source, patience, server, data_dir).follow(run.id, known=True)
+    _conclude(text, expect, as_json=as_json)
+
+
+def follow(
+    run: Annotated[UUID, typer.Argument(help="The run's id.")],
+    expect: ExpectOption = None,
+    patience: PatienceOption = PATIENCE_S,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Follow a run to its end, and print its verdict."""
+    with source_of(RUNS, server, key, data_dir) as source:
+        text = Follower(source, patience, server, data_dir).follow(run)
+    _conclude(text, expect, as_json=as_json)
+
+
+def _conclude(text: str, expect: str | None, *, as_json: bool) -> None:
+    verdict = Verdict.model_validate_json(text)
+    typer.echo(text) if as_json else console.print(verdict_panel(verdict))
+    if expect is not None and verdict.status != expect:
+        raise CommandError(f"the verdict is {verdict.status}, not {expect}", UNEXPECTED_VERDICT)

@@ -1,0 +1,73 @@
+"""What a command loads: an idle second in a terminal is spent on imports."""
+
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+import typer
+
+from app.cli import remote, source
+from app.cli.commands import COMMANDS
+from tests.client.conftest import script
+from tests.client.scripted import Answer, Script
+
+__all__ = ["script"]
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+DATABASE: Final = {"sqlalchemy", "psycopg", "alembic"}
+SERVICE: Final = {"fastapi", "starlette", "uvicorn", "structlog", "celery", "kombu", "redis", "statsmodels"}
+MATHEMATICS: Final = {"numpy", "scipy", "pyarrow"}
+PROGRAM: Final = """
+import json, sys
+sys.argv = ["verdicts", *json.loads(sys.argv[1])]
+from app.cli import main
+try:
+    main()
+except SystemExit as end:
+    code = end.code
+print()
+print(json.dumps([code, sorted(sys.modules)]))
+"""
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """The modules that are there when a command is through, by their first names and in full."""
+    argv = [sys.executable, "-c", PROGRAM, json.dumps(arguments)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    code, modules = json.loads(done.stdout.splitlines()[-1])
+    assert not code, done.stdout + done.stderr
+    return set(modules) | {name.partition(".")[0] for name in modules}
+
+
+def test_the_help_loads_nothing_that_it_does_not_show() -> None:
+    assert loaded_by("--help") & (DATABASE | SERVICE | MATHEMATICS | {"httpx", "pydantic", "app.client"}) == set()
+
+
+def test_a_command_to_a_service_loads_the_client_and_nothing_of_the_service(script: Script) -> None:
+    script.on("/v1/papers", Answer(body={"items": [], "next_cursor": None}))
+    loaded = loaded_by("papers", "--server", script.url)
+    assert {"httpx", "pydantic"} <= loaded
+    assert loaded & (DATABASE | SERVICE | MATHEMATICS | {"app.core", "app.models", "app.papers"}) == set()
+
+
+def test_what_answers_here_is_what_answers_there() -> None:
+    """Each side of a command has every method that it may be asked for, with the same parameters."""
+    protocols = (source.Papers, source.Claims, source.Drivers, source.Log, source.Imports, source.Runs)
+    for lazy, protocol in zip(source.LOCAL, protocols, strict=True):
+        here = lazy.load()
+        for name, asked in vars(protocol).items():
+            if not name.startswith("_"):
+                expected = list(inspect.signature(asked).parameters)
+                assert list(inspect.signature(getattr(here, name)).parameters) == expected
+                assert list(inspect.signature(getattr(remote.Remote, name)).parameters) == expected
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_what_the_list_says(name: str) -> None:
+    found = COMMANDS[name].what.load()
+    words = found.info.help if isinstance(found, typer.Typer) else inspect.getdoc(found)
+    assert (words or "").startswith(COMMANDS[name].help)
