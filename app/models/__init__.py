@@ -12,6 +12,7 @@ from app.models.reproduction import Reproduction, ReproductionState
 from app.models.serving import ServingProcess
 from app.models.verdict import Verdict, VerdictKind, VerdictOrigin
 from app.models.webhook import DeliveryState, Webhook, WebhookAttempt, WebhookDelivery
+from app.models.worker import WorkerProcess
 
 __all__ = [
     "ApiKey",
@@ -38,4 +39,5 @@ __all__ = [
     "Webhook",
     "WebhookAttempt",
     "WebhookDelivery",
+    "WorkerProcess",
 ]
