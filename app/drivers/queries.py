@@ -71,7 +71,7 @@ def find_driver_for(session: Session, claim: Claim, slug: str | None) -> Driver:
     if not drivers:
         detail = (
             f"Nothing re-measures claim {claim.id} yet. GET /v1/drivers lists the claims that something re-measures. "
-            "Measure this one yourself and POST the evidence to its paper's /verdicts, or ask whoever runs this service "
+            "Measure it yourself and POST the evidence to its paper's /verdicts, or ask whoever runs this service "
             "for a driver."
         )
         raise NoDriverError(detail)
