@@ -9,6 +9,7 @@ from app.models.evidence import Evidence, Prediction
 from app.models.idempotency import IdempotencyKey
 from app.models.paper import Paper, PaperAlias, PaperDocument, PaperVersion, PaperWord
 from app.models.reproduction import Reproduction, ReproductionState
+from app.models.ring import Ring
 from app.models.serving import ServingProcess
 from app.models.verdict import Verdict, VerdictKind, VerdictOrigin
 from app.models.webhook import DeliveryState, Webhook, WebhookAttempt, WebhookDelivery
@@ -32,6 +33,7 @@ __all__ = [
     "Prediction",
     "Reproduction",
     "ReproductionState",
+    "Ring",
     "ServingProcess",
     "Verdict",
     "VerdictKind",

@@ -1,4 +1,4 @@
-"""Workers say that they are there, also while they have no run."""
+"""Workers say that they are there, also while they have no run; bells that were rung again are kept beside the queue."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_worker_processes")),
         prefixes=["UNLOGGED"],
     )
+    op.create_table(
+        "rings",
+        sa.Column("reproduction_id", sa.Uuid(), nullable=False),
+        sa.Column("fence", sa.BigInteger(), nullable=False),
+        sa.Column("rung_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("reproduction_id", name=op.f("pk_rings")),
+        prefixes=["UNLOGGED"],
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("rings")
     op.drop_table("worker_processes")
