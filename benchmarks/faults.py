@@ -55,6 +55,8 @@ SETTINGS = {**QUICK, "VERDICTS_QUEUE__MAX_ATTEMPTS": "20"}
 LEASE_S = float(QUICK["VERDICTS_QUEUE__LEASE_S"])
 AT_PEACE_S = 180.0
 SLICE = 300
+_TOLD_EVERY = 20
+"""Kills from one line of progress to the next, on standard error."""
 
 
 def main() -> int:
@@ -102,7 +104,10 @@ class Storm:
             self._keep_workers()
             time.sleep(max(0.0, due - time.monotonic()))
             due += self._options.every
-            self._kill(sum(self.kills.values()) + 1)
+            turn = sum(self.kills.values()) + 1
+            self._kill(turn)
+            if turn % _TOLD_EVERY == 0:
+                self._tell(turn, time.monotonic() - began)
         stormy = time.monotonic() - began
         self._done.set()
         world.api()
@@ -111,6 +116,11 @@ class Storm:
             wait_for("everything has ended", lambda: self._ended() == len(world.accepted), AT_PEACE_S)
         world.watch.look_once_more()
         return self._report(stormy, time.monotonic() - began)
+
+    def _tell(self, kills: int, seconds: float) -> None:
+        states = Counter(self._world.watch.states().values())
+        waits = ", ".join(f"{states.get(name, 0)} {name}" for name in ("queued", "running", "succeeded", "failed"))
+        print(f"{seconds:.0f} s, {kills} kills: {waits}", file=sys.stderr, flush=True)
 
     def _all_ended(self, client: Thread) -> bool:
         return not client.is_alive() and self._ended() == len(self._world.accepted)

@@ -17,6 +17,7 @@ from app.core.telemetry import start_telemetry, stop_telemetry
 from app.reproductions.sweeper import Sweeper
 from workers.context import WorkerContext
 from workers.health import sign_of_life
+from workers.presence import has_left, is_there
 from workers.tasks.reproduce import reproduce_next
 
 SETTINGS: Final = Settings()
@@ -41,7 +42,7 @@ def _start(**_: object) -> None:
     database = Database(SETTINGS.database_url, pool_size=2, idle_s=SETTINGS.database_idle_s)
     context = WorkerContext(SETTINGS, database, Doorbell(celery))
     sign_of_life(SETTINGS)
-    sweeper = Sweeper(database, context.doorbell, SETTINGS.queue, partial(sign_of_life, SETTINGS))
+    sweeper = Sweeper(database, context.doorbell, SETTINGS.queue, partial(is_there, context))
     sweeper.__enter__()
     _open.update(context=context, sweeper=sweeper)
 
@@ -57,6 +58,7 @@ def _stop_soon(**_: object) -> None:
 def _stop(**_: object) -> None:
     if "context" in _open:
         _open["sweeper"].__exit__(None, None, None)
+        has_left(_open["context"])
         _open["context"].database.close()
         stop_telemetry()
 

@@ -10,6 +10,7 @@ from time import monotonic
 from app.core.db import Database
 from app.core.queue import Doorbell
 from app.core.settings import Settings
+from app.reproductions.presence import Identity
 
 
 @dataclass(slots=True)
@@ -34,4 +35,10 @@ class WorkerContext:
     @property
     def name(self) -> str:
         """Host, process and device."""
-        return f"{socket.gethostname()}:{os.getpid()}:{self.settings.device}"
+        return self.identity.name
+
+    @property
+    def identity(self) -> Identity:
+        """The same, by its parts."""
+        host, device = socket.gethostname(), self.settings.device
+        return Identity(f"{host}:{os.getpid()}:{device}", host, device)

@@ -63,10 +63,13 @@ class RateLimitedError(AppError):
     code = "rate_limited"
     title = "Too many requests"
 
-    def __init__(self, who: str, wait_s: float) -> None:
+    def __init__(self, who: str, wait_s: float, per_minute: int) -> None:
         seconds = max(1, ceil(wait_s))
-        detail = f"This {who} has sent as many requests as it may for now; try again in {seconds} s."
-        super().__init__(detail, headers={"Retry-After": str(seconds)})
+        detail = (
+            f"This {who} has sent as many requests as it may for now, {per_minute} a minute; try again in {seconds} s."
+        )
+        standing = {"RateLimit-Policy": f'"{who}";q={per_minute};w=60', "RateLimit": f'"{who}";r=0;t={seconds}'}
+        super().__init__(detail, headers={"Retry-After": str(seconds), **standing})
 
 
 class LimitsUnavailableError(AppError):

@@ -74,7 +74,7 @@ class Gate:
             return
         wait_s = self.requests.wait_s(limited_as(self.address_of(request.scope)), time.monotonic())
         if wait_s:
-            raise RateLimitedError("address", wait_s)
+            raise RateLimitedError("address", wait_s, self.requests.per_minute)
 
     def _admit_change(self, request: Request, scope: Scope) -> Admitted:
         # Asking for runs goes on without Redis, as it always did: their number is bounded by the quota in Postgres.

@@ -99,12 +99,12 @@ class WriteLimit:
         stats = self._window.get_window_stats(self._item, caller)
         reset_s = max(1, ceil(stats.reset_time - time.time()))
         if not passed:
-            raise RateLimitedError(self._policy, reset_s)
+            raise RateLimitedError(self._policy, reset_s, self._item.amount)
         return Count(self._policy, self._item.amount, stats.remaining, reset_s)
 
     def _hit_here(self, caller: str) -> Count:
         now = time.monotonic()
         wait_s = self._stand_in.wait_s(caller, now)
         if wait_s:
-            raise RateLimitedError(self._policy, wait_s)
+            raise RateLimitedError(self._policy, wait_s, self._item.amount)
         return Count(self._policy, self._item.amount, self._stand_in.remaining(caller, now), 1)

@@ -33,16 +33,28 @@ class LocalLimiter:
                 return wait
             if not count:
                 return 0.0
-            if len(self._free_at) >= self._most and caller not in self._free_at:
-                self._forget(now)
-            self._free_at[caller] = free_at + self._interval
+            self._keep(caller, free_at + self._interval, now)
             return 0.0
+
+    def take(self, caller: str, now: float, number: int) -> int:
+        """Count as many of so many requests as pass, and say how many those are. Not where there is no limit."""
+        with self._lock:
+            free_at = max(self._free_at.get(caller, now), now)
+            taken = min(number, int((now + _MINUTE - free_at) / self._interval + 1e-6))
+            if taken > 0:
+                self._keep(caller, free_at + taken * self._interval, now)
+            return max(0, taken)
 
     def remaining(self, caller: str, now: float) -> int:
         """How many more would pass at once."""
         with self._lock:
             used = max(self._free_at.get(caller, now) - now, 0.0)
         return int((_MINUTE - used) / self._interval + 1e-6) if self.per_minute else 0
+
+    def _keep(self, caller: str, free_at: float, now: float) -> None:
+        if len(self._free_at) >= self._most and caller not in self._free_at:
+            self._forget(now)
+        self._free_at[caller] = free_at
 
     def _forget(self, now: float) -> None:
         self._free_at = {caller: moment for caller, moment in self._free_at.items() if moment > now}

@@ -15,6 +15,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException as StarletteHTTPException  # noqa: TID251  # routing itself raises it
 from starlette.routing import Match
 
+from app.core.bad_fields import mending, place_in_json
+
 MEDIA_TYPE: Final = "application/problem+json"
 MOST_FIELDS: Final = 100
 """A body of a megabyte can hold a hundred thousand bad fields; the answer names so many at most."""
@@ -112,16 +114,27 @@ async def _app_error(request: Request, error: Exception) -> JSONResponse:
     return _response(error.document(), headers)
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for this class alone
+    if (place := place_in_json(error)) is not None:
+        return _response(_no_json(place))
     found = error.errors()
+    body = getattr(request.scope.get("route"), "body_field", None)
+    model = body.field_info.annotation if body is not None else None
     fields = [
-        FieldError(field=_where(item["loc"]), detail=item["msg"], code=item["type"]) for item in found[:MOST_FIELDS]
+        FieldError(field=_where(item["loc"]), detail=mending(item, model), code=item["type"])
+        for item in found[:MOST_FIELDS]
     ]
     first = fields[0]
     detail = f"{first.field}: {first.detail}" + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     return _response(problem(status, "validation_failed", "Some fields are not valid", detail, fields))
+
+
+def _no_json(place: str) -> dict[str, Any]:
+    field = FieldError(field="body", detail=place, code="json_invalid")
+    detail = f"The body is no JSON, from {place}. Mend it there, or have a program write it, and send it again."
+    return problem(HTTPStatus.BAD_REQUEST, "json_invalid", "The body is no JSON", detail, [field])
 
 
 def _where(location: Sequence[object]) -> str:

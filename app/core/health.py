@@ -73,6 +73,8 @@ def _redis(url: str | None) -> str:
     client = redis.Redis.from_url(url or "", socket_timeout=1, socket_connect_timeout=1)
     try:
         client.ping()
+    except redis.ResponseError as error:
+        return f"refuses: {str(error).partition(' ')[0]}"  # MISCONF: its disk is full
     except redis.RedisError:
         return "does not answer"
     finally:

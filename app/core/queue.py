@@ -5,6 +5,8 @@ from typing import Any, Final, cast
 import structlog
 from celery import Celery
 
+from app.core.broker import PATIENT
+
 REPRODUCE: Final = "verdicts.reproduce"
 QUEUE: Final = "reproductions"
 REQUEST_PATIENCE_S: Final = 1
@@ -22,6 +24,7 @@ def make_celery(redis_url: str, *, patience_s: float = 5) -> Celery:
     """
     celery = Celery("verdicts", broker=redis_url, set_as_current=False)
     celery.conf.update(
+        broker_transport=PATIENT,
         task_ignore_result=True,
         result_backend=None,
         task_default_queue=QUEUE,

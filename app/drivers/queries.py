@@ -69,7 +69,11 @@ def find_driver_for(session: Session, claim: Claim, slug: str | None) -> Driver:
         return driver
     drivers = session.scalars(select(Driver).where(Driver.claim_id == claim.id).order_by(Driver.slug)).all()
     if not drivers:
-        detail = f"Nothing re-measures claim {claim.id} yet; README.md says how to add a driver."
+        detail = (
+            f"Nothing re-measures claim {claim.id} yet. GET /v1/drivers lists the claims that something re-measures. "
+            "Measure it yourself and POST the evidence to its paper's /verdicts, or ask whoever runs this service "
+            "for a driver."
+        )
         raise NoDriverError(detail)
     if len(drivers) > 1:
         detail = f"Several drivers re-measure this claim; name one: {', '.join(d.slug for d in drivers)}."

@@ -9,9 +9,11 @@ from app.models.evidence import Evidence, Prediction
 from app.models.idempotency import IdempotencyKey
 from app.models.paper import Paper, PaperAlias, PaperDocument, PaperVersion, PaperWord
 from app.models.reproduction import Reproduction, ReproductionState
+from app.models.ring import Ring
 from app.models.serving import ServingProcess
 from app.models.verdict import Verdict, VerdictKind, VerdictOrigin
 from app.models.webhook import DeliveryState, Webhook, WebhookAttempt, WebhookDelivery
+from app.models.worker import WorkerProcess
 
 __all__ = [
     "ApiKey",
@@ -31,6 +33,7 @@ __all__ = [
     "Prediction",
     "Reproduction",
     "ReproductionState",
+    "Ring",
     "ServingProcess",
     "Verdict",
     "VerdictKind",
@@ -38,4 +41,5 @@ __all__ = [
     "Webhook",
     "WebhookAttempt",
     "WebhookDelivery",
+    "WorkerProcess",
 ]

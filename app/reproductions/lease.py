@@ -12,7 +12,6 @@ from uuid import UUID
 
 from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Row, ScalarSelect, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.core.settings import QueueSettings
@@ -21,6 +20,7 @@ from app.protocol.driver import DriverSpec
 from app.protocol.errors import DriverError
 from app.reproductions.errors import CancelRequestedError, LeaseLostError
 from app.reproductions.schemas import RunningEstimate
+from app.reproductions.store import store_predictions
 from app.reproductions.turns import QUEUE_ORDER, RUNS, WAITS
 
 RUNNING, QUEUED = ReproductionState.running, ReproductionState.queued
@@ -160,9 +160,7 @@ def heartbeat(
         },
     )
     if predictions:
-        rows = [{"evidence_id": lease.evidence_id, **one} for one in predictions]
-        # RETURNING has SQLAlchemy send a thousand rows a statement, and not a statement a row.
-        session.execute(insert(Prediction).on_conflict_do_nothing().returning(Prediction.row), rows)
+        store_predictions(session, lease.evidence_id, predictions)
     return cancelled
 
 

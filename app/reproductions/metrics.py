@@ -1,5 +1,6 @@
 """The queue in the metrics, read from Postgres when Prometheus asks."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from math import inf
 from time import monotonic
@@ -15,6 +16,7 @@ from app.core.db import Database
 from app.core.journal import PREFIX
 from app.models import Reproduction, ReproductionState
 from app.reproductions.sweeper import Sweeper
+from app.reproductions.workers import WorkerRead, read_present
 
 _STATES: Final = (ReproductionState.queued, ReproductionState.running)
 _ENDS: Final = tuple(state for state in ReproductionState if state.done)
@@ -81,14 +83,21 @@ def _by_state(session: Session, ended: Mapping[str, int]) -> Iterator[Metric]:
 
 
 def _workers(session: Session) -> Iterator[Metric]:
-    silent = GaugeMetricFamily(
-        f"{PREFIX}_worker_silence_seconds", "Since the last heartbeat of each worker with a run.", labels=["worker"]
-    )
-    query = (
-        select(Reproduction.worker, func.extract("epoch", func.now() - func.max(Reproduction.heartbeat_at)))
-        .where(Reproduction.state == ReproductionState.running)
-        .group_by(Reproduction.worker)
-    )
-    for worker, seconds in session.execute(query):
-        silent.add_metric([worker or ""], float(seconds or 0))
+    said = "Since the last sign of life of each worker; one that was asked to leave, or replaced, is not among them."
+    silent = GaugeMetricFamily(f"{PREFIX}_worker_silence_seconds", said, labels=["worker"])
+    number = GaugeMetricFamily(f"{PREFIX}_workers", "Workers by what they do.", labels=["state"])
+    now, present = read_present(session)
+    for worker in present.values():
+        seconds = (now - worker.heartbeat_at).total_seconds() if worker.heartbeat_at else 0.0
+        silent.add_metric([worker.name], max(0.0, seconds))
+    states = Counter(_does(worker) for worker in present.values())
+    for state in ("busy", "idle", "silent"):
+        number.add_metric([state], states[state])
     yield silent
+    yield number
+
+
+def _does(worker: WorkerRead) -> str:
+    if not worker.alive:
+        return "silent"
+    return "busy" if worker.run else "idle"

@@ -5,14 +5,15 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.access.idempotency import purge_idempotency_keys
 from app.core.db import after_commit
 from app.core.queue import Doorbell
 from app.core.settings import QueueSettings
-from app.models import Reproduction, ReproductionState
+from app.models import Reproduction, ReproductionState, Ring
 from app.protocol.errors import DriverError
 from app.reproductions.lease import QUEUED, RING_SOON, RUNNING, ended, error_document
 from app.reproductions.turns import QUEUE_ORDER
@@ -71,22 +72,24 @@ def _set(session: Session, which: ColumnElement[bool], values: dict[str, Any]) -
 
 
 def _ring_again(session: Session, queue: QueueSettings, doorbell: Doorbell) -> int:
+    # Nothing of this touches the runs' rows: a row that is held is passed over by who takes what is first (Ring).
+    since = func.now() - timedelta(seconds=queue.ring_again_s)
+    session.execute(delete(Ring).where(Ring.rung_at < since))
+    rung = select(Ring).where(Ring.reproduction_id == Reproduction.id, Ring.fence == Reproduction.fence).exists()
     quiet = (
-        select(Reproduction.id)
-        .where(
-            Reproduction.state == QUEUED,
-            Reproduction.not_before <= func.now(),
-            Reproduction.rung_at < func.now() - timedelta(seconds=queue.ring_again_s),
-        )
+        select(Reproduction.id, Reproduction.fence)
+        .where(Reproduction.state == QUEUED, Reproduction.not_before <= func.now(), Reproduction.rung_at < since, ~rung)
         .order_by(*QUEUE_ORDER)
         .limit(_RINGS)
-        .with_for_update(skip_locked=True)
     )
-    ids = session.scalars(quiet).all()
-    if ids:
-        session.execute(update(Reproduction).where(Reproduction.id.in_(ids)).values(rung_at=func.now()))
-        after_commit(session, partial(_ring_all, doorbell, [str(one) for one in ids]))
-    return len(ids)
+    found = session.execute(quiet).all()
+    if found:
+        rings = [{"reproduction_id": run_id, "fence": fence, "rung_at": func.now()} for run_id, fence in found]
+        new = insert(Ring).values(rings)
+        again = {"fence": new.excluded.fence, "rung_at": new.excluded.rung_at}
+        session.execute(new.on_conflict_do_update(index_elements=["reproduction_id"], set_=again))
+        after_commit(session, partial(_ring_all, doorbell, [str(run_id) for run_id, _ in found]))
+    return len(found)
 
 
 def _ring_all(doorbell: Doorbell, ids: list[str]) -> None:

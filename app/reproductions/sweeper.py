@@ -50,15 +50,18 @@ class Sweeper:
 
     def _run(self) -> None:
         while not self._stop.wait(self._queue.sweep_s):
-            try:
-                self._on_tick()
-                with self._database.unit_of_work() as session:
-                    result = sweep(session, self._queue, self._doorbell)
-                    chores = {name: do(session) for name, do in self._chores.items()} if result is not None else {}
-            except Exception as error:  # noqa: BLE001  # the database may be away, a disk be full; the sweep goes on after
-                _log.warning("sweep_failed", error=type(error).__name__)
-                continue
-            if result is not None and (result != SweepResult() or any(chores.values())):
-                actions = {name: getattr(result, name) for name in SweepResult.__slots__} | chores
-                self.done.update(actions)
-                _log.info("swept", **actions)
+            # Each by itself: a full disk that takes no sign of life must not keep this process from sweeping.
+            for do in (self._on_tick, self._sweep):
+                try:
+                    do()
+                except Exception as error:  # noqa: BLE001  # the database may be away; the next turn may do better
+                    _log.warning("sweep_failed", error=type(error).__name__)
+
+    def _sweep(self) -> None:
+        with self._database.unit_of_work() as session:
+            result = sweep(session, self._queue, self._doorbell)
+            chores = {name: do(session) for name, do in self._chores.items()} if result is not None else {}
+        if result is not None and (result != SweepResult() or any(chores.values())):
+            actions = {name: getattr(result, name) for name in SweepResult.__slots__} | chores
+            self.done.update(actions)
+            _log.info("swept", **actions)

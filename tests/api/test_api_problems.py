@@ -129,13 +129,55 @@ def test_two_content_types_are_not_a_way_around(api: Api, database: Database) ->
         refused(answer, 415, "unsupported_media_type")
 
 
-NO_JSON = [b"{", b"{'a': 1}", b"[1,]", b"", b"nul", b'{"a": 01}', b"\x00", b'"\\x"', b"{}{}"]
+NO_JSON = {
+    b"{": "line 1, column 2",
+    b"{'a': 1}": "line 1, column 2",
+    b"[1,]": "line 1, column 4",
+    b"nul": "line 1, column 1",
+    b'{"a": 01}': "line 1, column 8",
+    b"\x00": "line 1, column 1",
+    b'"\\x"': "line 1, column 2",
+    b"{}{}": "line 1, column 3",
+    '{"title": "ä🧪",\r\n "abstract" "a"}'.encode(): "line 2, column 13",
+}
 
 
 def test_what_is_no_json(api: Api, database: Database) -> None:
     with unchanged(database):
-        for content, (method, path) in product(NO_JSON, WRITES):
-            refused(api.request(method, path, content=content, headers=JSON), 422, "validation_failed")
+        for (content, place), (method, path) in product(NO_JSON.items(), WRITES):
+            problem = refused(api.request(method, path, content=content, headers=JSON), 400, "json_invalid", "body")
+            assert f"from {place}: " in problem["detail"]
+            assert problem["errors"][0]["detail"].startswith(place)
+
+
+def test_no_body_at_all(api: Api, database: Database) -> None:
+    with unchanged(database):
+        for method, path in WRITES:
+            problem = refused(api.request(method, path, content=b"", headers=JSON), 422, "validation_failed", "body")
+            assert "no body" in problem["detail"]
+
+
+def test_a_bad_field_is_told_how_to_be_mended(api: Api) -> None:
+    numbers = {"reported_value": "91.8", "unit": "percent", "margin": 2, "slice_size": 0.2, "populations": 5}
+    said = {
+        one["field"]: one["detail"]
+        for one in refused(api.post("/v1/designs", json=numbers), 422, "validation_failed")["errors"]
+    }
+    assert said["body.margin"] == "Input should be less than 0.5. Delta, as a fraction: 0.01 is one point."
+    assert "There are: reported_value, unit, population, margin" in said["body.slice_size"]
+    assert said["body.populations"] == "There is no field of this name; population is meant, perhaps."
+    evidence = {"counts": [{"n": 5, "corect": 4}]}
+    (wrong, missing) = (
+        refused(
+            api.post(f"/v1/papers/{PAPER}/verdicts", json=counts_body(evidence=evidence)), 422, "validation_failed"
+        )["errors"][place]
+        for place in (-1, 0)
+    )
+    assert (wrong["field"], "correct is meant" in wrong["detail"]) == ("body.evidence.counts.0.corect", True)
+    assert (missing["field"], "has to be given" in missing["detail"]) == ("body.evidence.counts.0.correct", True)
+    for path in ("/v1/verdicts/none", "/v1/claims/1", f"/v1/verdicts/{NOBODY}0"):
+        (error,) = refused(api.get(path), 422, "validation_failed")["errors"]
+        assert "Ids are UUIDs, like" in error["detail"]
 
 
 NO_OBJECT = [b"null", b"[]", b"1", b'"text"', b"[{}]", b"true"]

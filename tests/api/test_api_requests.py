@@ -139,6 +139,8 @@ def test_runs_are_counted_by_state_and_workers_by_their_silence(
     found = shown()
     assert float(found.pop('paper_verdicts_worker_silence_seconds{worker="a \\"worker\\""}')) >= 0
     states = {"queued": 1, "running": 1, "succeeded": 0, "failed": 0, "cancelled": 1, "expired": 0}
+    does = {"busy": 1, "idle": 0, "silent": 0}
+    assert {state: float(found.pop(f'paper_verdicts_workers{{state="{state}"}}')) for state in does} == does
     assert found == {f'paper_verdicts_runs{{state="{state}"}}': f"{number:.1f}" for state, number in states.items()}
     ok(client.post(f"/v1/reproductions/{runs[1]}/cancel"))
     assert shown()['paper_verdicts_runs{state="cancelled"}'] == "1.0"  # of this minute

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import psycopg
 import pytest
 
@@ -149,6 +150,28 @@ def test_a_worker_that_hangs_between_verdict_and_commit_holds_up_nobody(
     hung.send(signal.SIGCONT)
     wait_for("the late worker hears of it", lambda: bool(hung.said("lease_lost")))
     assert world.run(run_id).finished_at == ended.finished_at
+
+
+def test_a_worker_without_a_run_is_missed_when_it_falls_silent(world: World) -> None:
+    def shown(**wanted: int) -> None:
+        wait_for(f"the metrics show {wanted}", lambda: {name: _workers(world)[name] for name in wanted} == wanted)
+
+    worker = world.worker()
+    shown(idle=1, silent=0)  # those that earlier tests killed are replaced
+    worker.send(signal.SIGSTOP)
+    shown(idle=0, silent=1)
+    worker.send(signal.SIGCONT)
+    shown(idle=1, silent=0)
+    worker.send(signal.SIGTERM)
+    shown(idle=0, silent=0)
+
+
+def _workers(world: World) -> dict[str, int]:
+    """How many workers there are by what they do, as Prometheus is told."""
+    name = 'paper_verdicts_workers{state="'
+    lines = httpx.get(f"{world.base}/metrics", timeout=PATIENCE_S).text.splitlines()
+    found = (line.removeprefix(name).split('"} ') for line in lines if line.startswith(name))
+    return {state: int(float(number)) for state, number in found}
 
 
 # --- rung for too often

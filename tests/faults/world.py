@@ -175,6 +175,10 @@ class World:
         path = f"/v1/papers/{paper}/reproductions"
         return httpx.post(self.base + path, json=body, headers=self._signed, timeout=PATIENCE_S)
 
+    def change(self, paper: str, **fields: Any) -> httpx.Response:  # noqa: ANN401  # as above
+        """Change a paper; whatever the answer."""
+        return httpx.patch(f"{self.base}/v1/papers/{paper}", json=fields, headers=self._signed, timeout=PATIENCE_S)
+
     def cancel(self, run_id: UUID) -> None:
         """Cancel a run that waits."""
         path = f"/v1/reproductions/{run_id}/cancel"

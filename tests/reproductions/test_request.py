@@ -252,6 +252,7 @@ def test_what_is_not_there_is_named(database: Database, subject: Subject) -> Non
         "driver_of_other_claim": _refusal(database, subject.ref, driver="other"),
     }
     assert {code: error.code for code, error in refused.items()} == {code: code for code in refused}
+    assert "GET /v1/drivers" in refused["claim_without_driver"].detail  # what to do over the API
     mismatch = _refusal(database, subject.ref, driver="other", claim=subject.claim_id)
     assert mismatch.code == "driver_of_other_claim"
 

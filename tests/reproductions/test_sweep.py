@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text, update
 from app.core.db import Database
 from app.core.queue import Doorbell, make_celery
 from app.core.settings import QueueSettings
-from app.models import Reproduction, ReproductionState
+from app.models import Reproduction, ReproductionState, Ring
 from app.reproductions import sweep as sweeping
 from app.reproductions.cancel import cancel_reproduction
 from app.reproductions.lease import Beat, hand_back, heartbeat
@@ -77,6 +77,27 @@ def test_the_bell_rings_after_the_commit(database: Database, subject: Subject) -
         assert sweep(session, QUEUE, bell) == SweepResult(rung=1)
 
 
+def test_a_sweep_under_way_keeps_nobody_from_the_run_that_is_first(database: Database, subject: Subject) -> None:
+    first, second = (ask(database, subject, force=True) for _ in range(2))
+    let_pass(database, first, "rung_at")
+    with database.unit_of_work() as session:
+        assert sweep(session, QUEUE, Bell()) == SweepResult(rung=1)
+        assert take(database).reproduction_id == first  # its place was lost to whoever came next before
+    assert take(database).reproduction_id == second
+
+
+def test_what_was_rung_for_and_lost_again_is_rung_for_at_once(database: Database, subject: Subject) -> None:
+    run_id = ask(database, subject)
+    let_pass(database, run_id, "rung_at")
+    bell = Bell()
+    assert _sweep(database, bell) == SweepResult(rung=1)
+    take(database)
+    let_pass(database, run_id, "lease_until")
+    assert _sweep(database, bell) == SweepResult(requeued=1, rung=1)
+    assert _sweep(database, bell) == NOTHING
+    assert bell.rung == [str(run_id)] * 2
+
+
 def test_the_bell_rings_for_the_most_urgent_and_only_so_often(
     database: Database, subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,7 +113,8 @@ def test_the_bell_rings_for_the_most_urgent_and_only_so_often(
 
 def let_pass_all(database: Database) -> None:
     with database.unit_of_work() as session:
-        session.execute(update(Reproduction).values(rung_at=func.now() - text("interval '1 hour'")))
+        for table in (Reproduction, Ring):
+            session.execute(update(table).values(rung_at=func.now() - text("interval '1 hour'")))
 
 
 def test_a_broken_bell_is_tried_once_a_sweep(database: Database, subject: Subject) -> None:
@@ -282,7 +304,21 @@ def test_the_sweeper_lives_through_a_full_disk(database: Database, subject: Subj
 
     with Sweeper(database, Bell(), FAST, tick):
         _wait_for(database, run_id, "expired")
-    assert len(ticks) >= 3
+        until = time.monotonic() + 60
+        while len(ticks) < 3:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
+def test_a_sweep_is_made_also_where_no_sign_of_life_can_be_given(database: Database, subject: Subject) -> None:
+    run_id = ask(database, subject)
+    let_pass(database, run_id, "deadline_at")
+
+    def tick() -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    with Sweeper(database, Bell(), FAST, tick):
+        _wait_for(database, run_id, "expired")
 
 
 def test_the_sweeper_stops_at_once(database: Database) -> None:
