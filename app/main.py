@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette_compress import CompressMiddleware, remove_compress_type
+from starlette_compress import remove_compress_type
 
 from app.access.door import Door
 from app.access.gate import Gate
@@ -18,6 +18,7 @@ from app.access.openapi import add_security
 from app.api import WELL_KNOWN, site, v1
 from app.core.body_clock import BodyClock
 from app.core.collector import freeze
+from app.core.compression import Compression
 from app.core.cors import PublicCors
 from app.core.db import Database
 from app.core.edge import Edge
@@ -56,9 +57,6 @@ Papers report numbers; nobody knows which of them hold. This service re-measures
 verdict: *reproduced*, *not reproduced* or *inconclusive*, with the evidence for it.
 """
 
-
-SMALLEST_COMPRESSED: Final = 1000
-"""Bytes: what fits one packet arrives no sooner for being smaller."""
 remove_compress_type(EVENT_STREAM)  # a compressor for each stream would take a megabyte for as long as it is open
 
 
@@ -93,7 +91,7 @@ class Service(FastAPI):
 
 
 def _finished(app: ASGIApp) -> ASGIApp:
-    return Bound(Edge(CompressMiddleware(app, minimum_size=SMALLEST_COMPRESSED)))
+    return Bound(Edge(Compression(app)))
 
 
 class SettingsMissingError(RuntimeError):
