@@ -9,10 +9,10 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.core.conditions import coding_of
 from app.core.journal import Client, Journal, Outcome
 from app.core.requests import Ids
 from app.hot.cache import Answer, Headers
-from app.hot.conditions import coding_of
 from app.hot.serving import Serving
 
 _ELSEWHERE: Final = frozenset(

@@ -11,6 +11,8 @@ _PAPER: Final = re.compile(
     rf"/v1/papers/({ID_PATTERN})(?:{VERSION_PATTERN})?(/verdicts|/badge\.(?:json|svg))?", re.ASCII
 )
 _RUN: Final = re.compile(r"/v1/reproductions/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII)
+PLACES: Final = ("/v1/papers/", "/v1/reproductions/")
+"""Where all of them are."""
 PAPER_ROUTE: Final = "/v1/papers/{paper_id}"
 RUN_ROUTE: Final = "/v1/reproductions/{reproduction_id}"
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.collector import freeze
+from app.core.compression import Compression
 from app.core.db import Database
 from app.core.edge import Edge
 from app.core.journal import Client
@@ -55,7 +56,8 @@ class _Unobserved(Service):
     """The layers that answer, without those that look on."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Hot(Edge(FastAPI.build_middleware_stack(self)), self.state.serving)
+        app = FastAPI.build_middleware_stack(self)
+        return Hot(Edge(app), self.state.serving, Compression(app))
 
 
 class _SilentLane(Lane):
