@@ -18,15 +18,15 @@ _MOST: Final = 40
 """As many as anyio has; each holds a connection of the pool at most."""
 
 
-class _Outcome(asyncio.Future[Any]):
-    """What a thread is at work on cannot be called off: who is cancelled hears of it once the thread is done."""
+class Outcome(asyncio.Future[Any]):
+    """Of work that cannot be called off: who is cancelled hears of it once the work is done."""
 
     def cancel(self, msg: Any = None) -> bool:  # noqa: ANN401  # asyncio's
         del msg
         return False
 
 
-_Job: TypeAlias = tuple[asyncio.AbstractEventLoop, _Outcome, Context, Callable[[], Any]]
+_Job: TypeAlias = tuple[asyncio.AbstractEventLoop, Outcome, Context, Callable[[], Any]]
 
 
 class _Threads:
@@ -95,7 +95,7 @@ _threads: Final = _Threads()
 async def in_thread(work: Callable[[], Result]) -> Result:
     """What `work` returns or raises, done in a thread with the caller's context."""
     loop = asyncio.get_running_loop()
-    outcome = _Outcome(loop=loop)
+    outcome = Outcome(loop=loop)
     _threads.put((loop, outcome, copy_context(), work))
     result: Result = await outcome
     return result

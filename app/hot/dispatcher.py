@@ -1,6 +1,5 @@
 """The ASGI layer in front of FastAPI: hot addresses from the cache, their ETag compared first; all else goes on."""
 
-import asyncio
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -11,7 +10,7 @@ from app.core.etag import JSON, READS, held_tag, served
 from app.hot.cache import Answer, Headers, Key
 from app.hot.capture import capture
 from app.hot.serving import Serving
-from app.hot.subjects import PLACES, Subject, document_of, subject_of
+from app.hot.subjects import PLACES, Subject, subject_of
 
 _OK: Final = 200
 _DOCUMENT_HEADERS: Final[Headers] = [
@@ -75,7 +74,7 @@ class Hot:
         return await self._fresh(subject, key, scope, version)
 
     async def _fresh(self, subject: Subject, key: Key, scope: Scope, version: str | None = None) -> Answer:
-        if (arxiv_id := document_of(key[0])) is not None:
+        if (arxiv_id := subject.document) is not None:
             answer = await self._document(subject, key, arxiv_id)
             if answer is not None:
                 return answer
@@ -98,7 +97,7 @@ class Hot:
     async def _document(self, subject: Subject, key: Key, arxiv_id: str) -> Answer | None:
         """The document straight from its row, with the headers that the application would give it."""
         with self._serving.cache.fill(subject.name) as under_way:
-            found = await asyncio.shield(self._serving.loader.document(arxiv_id))
+            found = await self._serving.loader.document(arxiv_id)
             if found is None:
                 return None
             etag, body = found
