@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette_compress import CompressMiddleware, remove_compress_type
+from starlette_compress import remove_compress_type
 
 from app.access.door import Door
 from app.access.gate import Gate
@@ -18,6 +18,7 @@ from app.access.openapi import add_security
 from app.api import WELL_KNOWN, site, v1
 from app.core.body_clock import BodyClock
 from app.core.collector import freeze
+from app.core.compression import Compression
 from app.core.cors import PublicCors
 from app.core.db import Database
 from app.core.edge import Edge
@@ -28,9 +29,11 @@ from app.core.logging import configure_logging
 from app.core.metrics import router as metrics
 from app.core.openapi import finish
 from app.core.patience import STOPPING
+from app.core.plan import Plans
 from app.core.queue import REQUEST_PATIENCE_S, Doorbell, make_celery
 from app.core.requests import Bound, Ids, Requests
 from app.core.settings import Settings
+from app.core.short_cut import ShortCut
 from app.core.telemetry import start_telemetry, stop_telemetry
 from app.core.web import add_problem_schema
 from app.events.feed import Feed
@@ -41,7 +44,6 @@ from app.events.stream import MEDIA_TYPE as EVENT_STREAM
 from app.exports.downloads import Downloads
 from app.exports.signing import SigningKey
 from app.hot.dispatcher import Hot
-from app.hot.documents import Documents
 from app.hot.lane import Lane
 from app.hot.metrics import HotMetrics
 from app.hot.serving import Serving
@@ -56,9 +58,6 @@ Papers report numbers; nobody knows which of them hold. This service re-measures
 verdict: *reproduced*, *not reproduced* or *inconclusive*, with the evidence for it.
 """
 
-
-SMALLEST_COMPRESSED: Final = 1000
-"""Bytes: what fits one packet arrives no sooner for being smaller."""
 remove_compress_type(EVENT_STREAM)  # a compressor for each stream would take a megabyte for as long as it is open
 
 
@@ -66,6 +65,8 @@ class Service(FastAPI):
     """FastAPI inside our own edge."""
 
     lane: Lane
+    _watched = True
+    """Whether FastAPI itself is to tell of each request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection: from memory before FastAPI is called at all, or by the layers below."""
@@ -73,14 +74,22 @@ class Service(FastAPI):
 
     async def usual_way(self, scope: Scope, receive: Receive, send: Send) -> None:
         """FastAPI's own."""
-        await super().__call__(scope, receive, send)
+        if self._watched or self.middleware_stack is None or scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+        else:
+            scope["app"] = self
+            await self.middleware_stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """All of FastAPI's layers, and ours around them, from the inside out."""
         state = self.state
         inside = BodyClock(super().build_middleware_stack(), state.settings.limits)
-        quick = Hot(_finished(Documents(inside, state.serving.loader)), state.serving)
-        app = PublicCors(Door(quick, _finished(inside), state.gate))
+        compression = Compression(inside)
+        finished = Bound(Edge(compression))
+        self._watched = self._native_telemetry.enabled()
+        # What FastAPI is to tell of its work it has to do itself.
+        short = finished if self._watched else ShortCut(finished, Plans(self.router.routes), compression)
+        app = PublicCors(Door(Hot(short, state.serving, compression), finished, state.gate))
         return Requests(app, state.journal, state.ids)
 
     def openapi(self) -> dict[str, Any]:
@@ -90,10 +99,6 @@ class Service(FastAPI):
             add_security(document, self.state.settings.access)
             finish(document, read_reference())
         return super().openapi()
-
-
-def _finished(app: ASGIApp) -> ASGIApp:
-    return Bound(Edge(CompressMiddleware(app, minimum_size=SMALLEST_COMPRESSED)))
 
 
 class SettingsMissingError(RuntimeError):

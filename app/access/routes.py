@@ -5,8 +5,6 @@ from contextlib import AsyncExitStack
 from typing import Annotated, Any, ClassVar, Final, cast
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.routing import APIRoute
-from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
@@ -14,7 +12,8 @@ from app.access.actor import ACTOR, Actor
 from app.access.gate import Gate
 from app.access.limits import Count
 from app.access.scopes import Scope
-from app.core.web import SESSION_INFO, JsonOnly, problems, threaded
+from app.core.routes import OUTCOME, ThreadedRoute
+from app.core.web import SESSION_INFO, JsonOnly, problems
 
 SCHEME: Final = "apiKey"
 PREFIX: Final = "/v1"
@@ -40,20 +39,6 @@ def protected_router(scope: Scope, *, bodies: Any = JsonOnly, **options: Any) ->
     return APIRouter(prefix=PREFIX, route_class=route, dependencies=[bodies], **options)
 
 
-class ThreadedRoute(APIRoute):
-    """Runs its endpoint in a thread of ours, and is quick to say that an address is another's."""
-
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401  # APIRoute's own
-        super().__init__(path, threaded(endpoint), **options)
-        self._head: Final = path.partition("{")[0]
-
-    def matches(self, scope: AsgiScope) -> tuple[Match, AsgiScope]:
-        """As ever; the beginning of the address is looked at first."""
-        if not scope.get("root_path") and not scope["path"].startswith(self._head):
-            return Match.NONE, {}
-        return super().matches(scope)
-
-
 def _answering(handler: Handler) -> ASGIApp:
     """The handler as FastAPI wraps it, with errors left to the layer further out."""
 
@@ -70,6 +55,8 @@ def _answering(handler: Handler) -> ASGIApp:
 
 class PublicRoute(ThreadedRoute):
     """Admits readers."""
+
+    may_be_planned = True
 
     def __init__(
         self,
@@ -97,7 +84,7 @@ class PublicRoute(ThreadedRoute):
         """Answer; where reading takes a key, for its holder's eyes alone."""
         if not cast("Gate", scope["app"].state.gate).reads_are_public:
             await super().handle(scope, receive, _privately(send))
-        elif self.methods and scope["method"] in self.methods:
+        elif OUTCOME not in scope and self.methods and scope["method"] in self.methods:
             await self._answer(scope, receive, send)
         else:
             await super().handle(scope, receive, send)

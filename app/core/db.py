@@ -59,7 +59,8 @@ class UnitOfWork:
         self.is_open = False
         messages = self.session.info.pop(_OUTBOX, [])
         with self.session:
-            self.session.commit()
+            if self.session.in_transaction():  # to end one that was not begun would begin it first
+                self.session.commit()
         for send in messages:
             try:
                 send()

@@ -12,9 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.db import Database
 from app.core.migrate import alembic_config
+from app.core.routes import OperationsRoute
 from app.core.web import SettingsDep
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=OperationsRoute)
 
 
 class HealthRead(BaseModel):

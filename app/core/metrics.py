@@ -6,7 +6,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-router = APIRouter(tags=["operations"])
+from app.core.routes import OperationsRoute
+
+router = APIRouter(tags=["operations"], route_class=OperationsRoute)
 
 
 async def counted(request: Request) -> CollectorRegistry:

@@ -19,6 +19,10 @@ AtOnce: TypeAlias = Callable[[bytes, list[tuple[bytes, bytes]], Client], tuple[b
 request, that id, and the body; None where the application has to be asked."""
 
 
+LOOKED: Final = "looked_at_once"
+"""In the scope of a request: the application was asked for an answer at once, and had none."""
+
+
 def quick(limits: LimitSettings) -> type:
     """What uvicorn takes as `http`: its own protocol, with these limits, and answers at once where there are any."""
     return cast("type", partial(QuickProtocol, limits=limits, ticker=Ticker(), served=Served()))
@@ -46,7 +50,7 @@ class QuickProtocol(PatientProtocol):
         plain = not self.root_path and self.limit_concurrency is None
         self._at_once: Final[AtOnce | None] = getattr(self.app, "at_once", None) if plain else None
         self._served: Final = served
-        self._answered = False
+        self._answered = self._looked = False
 
     def on_message_begin(self) -> None:
         """A request comes. Its scope is made where one is needed."""
@@ -62,6 +66,8 @@ class QuickProtocol(PatientProtocol):
             super().on_message_begin()
             self.url, self.expect_100_continue = url, expects
             self.headers = self.scope["headers"] = headers
+            if self._looked:
+                self.scope[LOOKED] = True  # type: ignore[typeddict-unknown-key]  # our own
             super().on_headers_complete()
             return
         self._answered = True
@@ -71,7 +77,7 @@ class QuickProtocol(PatientProtocol):
         self.server_state.total_requests += 1
 
     def _answer(self) -> tuple[bytes, bytes, bytes, bytes] | None:
-        parser = self.parser
+        parser, self._looked = self.parser, False
         if (
             (self.cycle is not None and not self.cycle.response_complete)  # its turn comes
             or parser.get_method() != b"GET"
@@ -81,6 +87,7 @@ class QuickProtocol(PatientProtocol):
             or self.transport.is_closing()
         ):
             return None
+        self._looked = True
         return self._at_once(self.url, self.headers, self.client)  # type: ignore[misc]  # the caller looked
 
     def on_message_complete(self) -> None:

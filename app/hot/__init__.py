@@ -9,6 +9,5 @@ turnstile    one read at a time for all who ask the same
 loader       prepared documents, read together
 reader       the few statements that are read without SQLAlchemy
 capture      one answer of the application inside, as bytes
-documents    the paper document from its row, for what is not in the cache
 waiting      `Prefer: wait`
 """

@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from app.core.etag import plain_tag
@@ -16,6 +16,7 @@ Key: TypeAlias = tuple[str, str]
 EVERYTHING: Final = "*"
 _OVERHEAD: Final = 2000
 """Bytes that an answer takes beside its body: headers, keys, tables."""
+_OF_THE_BODY: Final = frozenset({b"content-length", b"content-type", b"content-encoding"})
 
 
 @dataclass(slots=True)
@@ -29,15 +30,8 @@ class Answer:
     """The route's template, for the metrics."""
     version: str | None = None
     """Of what changes without a message: the state that the answer shows. It holds while that is the present one."""
-    etag: str = ""
-    """Without the name of the coding."""
     tag: bytes = b""
     """As it was sent, with the name of the coding."""
-    unchanged: Headers = field(default_factory=list)
-    """The headers of a 304."""
-    size: int = 0
-    whole: dict[str, Any] = field(default_factory=dict)
-    """The message that carries the body."""
     outcome: Outcome | None = None
     """Of a plain GET, in the journal, once there was one."""
     outcome_unchanged: Outcome | None = None
@@ -45,11 +39,21 @@ class Answer:
 
     def __post_init__(self) -> None:
         self.tag = dict(self.headers).get(b"etag", b"")
-        self.etag = plain_tag(self.tag.decode("latin-1"))
-        self.size = len(self.body)
-        self.whole = {"type": "http.response.body", "body": self.body}
-        dropped = {b"content-length", b"content-type", b"content-encoding"}
-        self.unchanged = [pair for pair in self.headers if pair[0] not in dropped]
+
+    @property
+    def etag(self) -> str:
+        """Without the name of the coding."""
+        return plain_tag(self.tag.decode("latin-1"))
+
+    @property
+    def unchanged(self) -> Headers:
+        """The headers of a 304."""
+        return [pair for pair in self.headers if pair[0] not in _OF_THE_BODY]
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """The message that carries the body."""
+        return {"type": "http.response.body", "body": self.body}
 
     @property
     def lines(self) -> tuple[bytes, bytes]:

@@ -1,17 +1,16 @@
 """The ASGI layer in front of FastAPI: hot addresses from the cache, their ETag compared first; all else goes on."""
 
-import asyncio
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.core.compression import Compression
+from app.core.conditions import Conditions, conditions_of
 from app.core.etag import JSON, READS, held_tag, served
 from app.hot.cache import Answer, Headers, Key
 from app.hot.capture import capture
-from app.hot.conditions import Conditions, conditions_of
-from app.hot.documents import ABSENT
 from app.hot.serving import Serving
-from app.hot.subjects import Subject, document_of, subject_of
+from app.hot.subjects import PLACES, Subject, subject_of
 
 _OK: Final = 200
 _DOCUMENT_HEADERS: Final[Headers] = [
@@ -23,13 +22,19 @@ _DOCUMENT_HEADERS: Final[Headers] = [
 class Hot:
     """What the application inside answers to a plain GET, kept and sent again while it holds."""
 
-    def __init__(self, app: ASGIApp, serving: Serving) -> None:
+    def __init__(self, app: ASGIApp, serving: Serving, compression: Compression) -> None:
         self._app: Final = app
         self._serving: Final = serving
+        self._coded: Final = compression.coded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
-        if scope["type"] != "http" or scope["method"] not in READS or scope["query_string"]:
+        if (
+            scope["type"] != "http"
+            or scope["query_string"]
+            or not scope["path"].startswith(PLACES)
+            or scope["method"] not in READS
+        ):
             await self._app(scope, receive, send)
             return
         asked = conditions_of(scope)
@@ -69,11 +74,10 @@ class Hot:
         return await self._fresh(subject, key, scope, version)
 
     async def _fresh(self, subject: Subject, key: Key, scope: Scope, version: str | None = None) -> Answer:
-        if not key[1] and (arxiv_id := document_of(key[0])) is not None:
+        if (arxiv_id := subject.document) is not None:
             answer = await self._document(subject, key, arxiv_id)
             if answer is not None:
                 return answer
-            scope = {**scope, ABSENT: True}
 
         async def fill() -> Answer:
             with self._serving.cache.fill(subject.name) as under_way:
@@ -93,11 +97,12 @@ class Hot:
     async def _document(self, subject: Subject, key: Key, arxiv_id: str) -> Answer | None:
         """The document straight from its row, with the headers that the application would give it."""
         with self._serving.cache.fill(subject.name) as under_way:
-            found = await asyncio.shield(self._serving.loader.document(arxiv_id))
+            found = await self._serving.loader.document(arxiv_id)
             if found is None:
                 return None
             etag, body = found
             headers = [*_DOCUMENT_HEADERS, (b"etag", etag.encode()), (b"content-length", b"%d" % len(body))]
+            headers, body = self._coded(key[1], headers, body)
             answer = Answer(_OK, headers, body, subject.route)
             self._serving.cache.put(key, answer, under_way)
         self._serving.misses += 1

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, TypeAlias
 
+from app.core.threads import Outcome
+
 Document: TypeAlias = tuple[str, bytes]
 """ETag and bytes."""
 
@@ -13,17 +15,17 @@ class Loader:
 
     def __init__(self, read: Callable[[Iterable[str]], Awaitable[dict[str, Document] | None]]) -> None:
         self._read: Final = read
-        self._asked: dict[str, asyncio.Future[Document | None]] = {}
+        self._asked: dict[str, Outcome] = {}
         self._reading: asyncio.Task[None] | None = None
 
     def document(self, arxiv_id: str) -> asyncio.Future[Document | None]:
         """The document, once it is read; None where there is no such paper or the database does not answer.
 
-        Several may await it; who gives up has to leave it as it is (`asyncio.shield`).
+        Several may await it: who gives up hears of that once it is read.
         """
         found = self._asked.get(arxiv_id)
         if found is None:
-            found = self._asked[arxiv_id] = asyncio.get_running_loop().create_future()
+            found = self._asked[arxiv_id] = Outcome()
             if self._reading is None:
                 self._reading = asyncio.create_task(self._run())
         return found
@@ -36,7 +38,7 @@ class Loader:
                     documents = await self._read(asked) or {}
                 except BaseException:
                     for future in asked.values():
-                        future.cancel()
+                        asyncio.Future.cancel(future)
                     raise
                 for arxiv_id, future in asked.items():
                     if not future.done():

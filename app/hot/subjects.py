@@ -11,6 +11,8 @@ _PAPER: Final = re.compile(
     rf"/v1/papers/({ID_PATTERN})(?:{VERSION_PATTERN})?(/verdicts|/badge\.(?:json|svg))?", re.ASCII
 )
 _RUN: Final = re.compile(r"/v1/reproductions/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII)
+PLACES: Final = ("/v1/papers/", "/v1/reproductions/")
+"""Where all of them are."""
 PAPER_ROUTE: Final = "/v1/papers/{paper_id}"
 RUN_ROUTE: Final = "/v1/reproductions/{reproduction_id}"
 
@@ -23,18 +25,16 @@ class Subject:
     """As the triggers of the database announce it (migration 0002)."""
     route: str
     run: UUID | None = None
+    document: str | None = None
+    """The id of the paper whose present document is at this address."""
 
 
 def subject_of(path: str) -> Subject | None:
     """The subject of a hot address in its usual spelling; None for any other address."""
     if match := _PAPER.fullmatch(path):
-        return Subject(f"paper:{match[1]}", PAPER_ROUTE + (match[3] or ""))
+        arxiv_id, version, below = match.groups()
+        document = arxiv_id if version is below is None else None
+        return Subject(f"paper:{arxiv_id}", PAPER_ROUTE + (below or ""), document=document)
     if match := _RUN.fullmatch(path):
         return Subject(f"run:{match[1]}", RUN_ROUTE, UUID(match[1]))
     return None
-
-
-def document_of(path: str) -> str | None:
-    """The id of the paper whose present document is at this address."""
-    match = _PAPER.fullmatch(path)
-    return match[1] if match and match[2] is None and match[3] is None else None

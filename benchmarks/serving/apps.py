@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.collector import freeze
+from app.core.compression import Compression
 from app.core.db import Database
 from app.core.edge import Edge
 from app.core.journal import Client
@@ -55,10 +56,11 @@ class _Unobserved(Service):
     """The layers that answer, without those that look on."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Hot(Edge(FastAPI.build_middleware_stack(self)), self.state.serving)
+        app = FastAPI.build_middleware_stack(self)
+        return Hot(Edge(app), self.state.serving, Compression(app))
 
 
-class _SilentLane(Lane):
+class SilentLane(Lane):
     """The lane with nothing noted and no id made."""
 
     def at_once(self, url: bytes, headers: Headers, client: Client) -> tuple[bytes, bytes, bytes, bytes] | None:
@@ -81,15 +83,20 @@ def unobserved() -> ASGIApp:
     app = create_app()
     app.__class__ = _Unobserved
     state = app.state
-    app.lane = _SilentLane(app.usual_way, state.serving, state.journal, state.ids)
+    app.lane = SilentLane(app.usual_way, state.serving, state.journal, state.ids)
     freeze()
     return app.lane
 
 
+def stub_verdict() -> None:
+    """Have every verdict be one that is there already."""
+    verdict = VerdictRead.model_validate_json(_VERDICT)
+    vars(endpoints)["read_verdict"] = lambda _session, _verdict_id: verdict
+
+
 def plain_route() -> ASGIApp:
     """The service with a verdict that needs no SQL."""
-    verdict = VerdictRead.model_validate_json(_VERDICT)
-    endpoints.read_verdict = lambda _session, _verdict_id: verdict
+    stub_verdict()
     app = create_app()
     freeze()
     return app.lane

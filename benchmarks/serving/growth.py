@@ -179,26 +179,6 @@ def _pages(database: Database, dsn: str, operation: Callable[[], Any]) -> int:
     return pages
 
 
-def plot(costs: list[Cost], path: Path) -> None:
-    """The growth as curves: time over size, one panel for papers and one for the history."""
-    import matplotlib as mpl  # noqa: PLC0415  # where a plot is asked for
-
-    mpl.use("svg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415  # after the choice of the backend
-
-    figure, panels = plt.subplots(1, 2, figsize=(12, 5), sharey=True)
-    for panel, of, other in ((panels[0], "papers", "history"), (panels[1], "history", "papers")):
-        fixed = min(getattr(cost, other) for cost in costs if getattr(cost, of) == max(getattr(c, of) for c in costs))
-        for name in dict.fromkeys(cost.operation for cost in costs):
-            line = sorted((getattr(c, of), c.ms) for c in costs if c.operation == name and getattr(c, other) == fixed)
-            panel.plot(*zip(*line, strict=True), marker="o", label=name)
-        panel.set(xscale="log", yscale="log", xlabel=f"{of} (with {fixed:,} {other})", ylabel="ms of CPU")
-        panel.grid(visible=True, which="both", alpha=0.25)
-    panels[1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
-    figure.tight_layout()
-    figure.savefig(path)
-
-
 def as_rows(costs: list[Cost]) -> list[dict[str, Any]]:
     """For the JSON result."""
     return [asdict(cost) for cost in costs]

@@ -6,8 +6,8 @@ from time import monotonic, sleep
 import pytest
 from httpx2 import Response
 
+from app.core.conditions import LONGEST_WAIT_S, wait_of
 from app.core.db import Database
-from app.hot.conditions import LONGEST_WAIT_S, wait_of
 from app.reproductions.lease import confirm_cancel
 from tests.api.helpers import PAPER, Api, ok
 from tests.factories.runs import take
