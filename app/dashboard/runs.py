@@ -1,5 +1,6 @@
 """The live queue, one run while it runs, and who works."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from app.dashboard.charts import Band, Label, Scale
 from app.dashboard.render import page
 from app.dashboard.routes import page_router
 from app.models import ReproductionState
+from app.reproductions.course import read_course
 from app.reproductions.queries import (
     ReproductionFilter,
     frozen_specs,
@@ -26,7 +28,7 @@ from app.reproductions.queries import (
     list_reproductions,
     read_reproduction,
 )
-from app.reproductions.schemas import ReproductionRead
+from app.reproductions.schemas import CourseRead, ReproductionRead
 from app.reproductions.workers import read_crew
 from app.statistics.printed import ReportedValue
 from app.verdicts.queries import read_verdict, read_verdicts
@@ -170,7 +172,28 @@ def get_run(request: Request, session: SessionDep, reproduction_id: UUID) -> Res
     run = read_reproduction(session, reproduction_id)
     live = Live.of(run, Target.of(frozen_specs(session, [run.id])[run.id]))
     verdict = read_verdict(session, run.verdict_id) if run.verdict_id else None
-    return page(request, "run.html", live=live, run=run, verdict=verdict, claim=read_claim(session, run.claim_id))
+    course = read_course(session, run.id)
+    return page(
+        request,
+        "run.html",
+        live=live,
+        run=run,
+        verdict=verdict,
+        claim=read_claim(session, run.claim_id),
+        points=_columns(course, live.target.unit),
+        has_course=not run.done or len(course.points) > 1,
+    )
+
+
+def _columns(course: CourseRead, unit: str) -> str:
+    """The points as the chart takes them: examples, values, lower and upper limits, in the claim's unit."""
+    scaled, digits = (100, 4) if unit == "percent" else (1, 6)
+    columns: list[list[float]] = [[], [], [], []]
+    for point in course.points:
+        shares = (point.value, *point.interval_95)
+        for column, value in zip(columns, (point.done, *(round(one * scaled, digits) for one in shares)), strict=True):
+            column.append(value)
+    return json.dumps(columns, separators=(",", ":"))
 
 
 @router.get("/workers")

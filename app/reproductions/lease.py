@@ -18,6 +18,7 @@ from app.core.settings import QueueSettings
 from app.models import Prediction, Reproduction, ReproductionState
 from app.protocol.driver import DriverSpec
 from app.protocol.errors import DriverError
+from app.reproductions.course import mark
 from app.reproductions.errors import CancelRequestedError, LeaseLostError
 from app.reproductions.turns import QUEUE_ORDER, RUNS, WAITS
 
@@ -143,6 +144,8 @@ def heartbeat(
         rows = [{"evidence_id": lease.evidence_id, **one} for one in predictions]
         # RETURNING has SQLAlchemy send a thousand rows a statement, and not a statement a row.
         session.execute(insert(Prediction).on_conflict_do_nothing().returning(Prediction.row), rows)
+        if beat.total:
+            mark(session, lease.reproduction_id, done=beat.done, correct=beat.correct, total=beat.total)
     return cancelled
 
 
