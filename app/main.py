@@ -36,6 +36,7 @@ from app.core.settings import Settings
 from app.core.short_cut import ShortCut
 from app.core.telemetry import start_telemetry, stop_telemetry
 from app.core.web import add_problem_schema
+from app.dashboard.render import compile_all
 from app.events.feed import Feed
 from app.events.metrics import StreamMetrics
 from app.events.prune import prune_events
@@ -162,6 +163,7 @@ def create_app(settings: Settings | None = None) -> Service:
 def serve() -> ASGIApp:
     """The service in a process of its own."""
     app = create_app()
+    compile_all()
     freeze()
     return app.lane  # what is in memory needs nothing of the application around it
 

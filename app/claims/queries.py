@@ -1,6 +1,5 @@
 """Reading claims."""
 
-from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Text, func, select
@@ -30,17 +29,6 @@ def read_claim(session: Session, claim_id: UUID) -> ClaimRead:
         raise ClaimNotFoundError(detail)
     claim, arxiv_id, version, headline, drivers = row
     return claim_read(claim, arxiv_id, version, headline=bool(headline), drivers=list(drivers))
-
-
-def read_claims(session: Session, claim_ids: Collection[UUID]) -> dict[UUID, ClaimRead]:
-    """These claims, whatever their papers; unknown ids are left out."""
-    if not claim_ids:
-        return {}
-    rows = session.execute(_READ.where(Claim.id.in_(claim_ids))).all()
-    return {
-        claim.id: claim_read(claim, arxiv_id, version, headline=bool(headline), drivers=list(drivers))
-        for claim, arxiv_id, version, headline, drivers in rows
-    }
 
 
 def list_claims(session: Session, ref: PaperRef, limit: int, cursor: str | None) -> Page[ClaimRead]:

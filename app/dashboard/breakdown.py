@@ -17,7 +17,6 @@ from app.verdicts.schemas import EvidenceRead
 _SHADES: Final = 8
 _MOST_LABELS: Final = 30
 """A matrix of more is no table that anybody reads."""
-_KEPT: Final = 64
 _LEVEL: Final = 0.95
 WHOLE: Final = Scale(0.0, 1.0)
 
@@ -115,21 +114,14 @@ def _cell(count: int, n: int, *, right: bool) -> Cell:
     return Cell(count, share, round(share * _SHADES), right)
 
 
-_groups: Final[dict[UUID, list[GroupRow]]] = {}
-
-
 def groups_of(session: Session, evidence_id: UUID, texts: Texts | None) -> list[GroupRow]:
-    """The results by group; empty where the data set has none. Evidence never changes, so it is counted once."""
+    """The results by group; empty where the data set has none."""
     groups = texts.groups if texts else None
     if groups is None:
         return []
-    if evidence_id not in _groups:
-        counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        for row, right in right_rows(session, evidence_id):
-            if row < len(groups):
-                counts[groups[row]][0] += right
-                counts[groups[row]][1] += 1
-        if len(_groups) >= _KEPT:
-            _groups.clear()
-        _groups[evidence_id] = [GroupRow(name, Part.of(*counts[name])) for name in sorted(counts)]
-    return _groups[evidence_id]
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for row, right in right_rows(session, evidence_id):
+        if row < len(groups):
+            counts[groups[row]][0] += right
+            counts[groups[row]][1] += 1
+    return [GroupRow(name, Part.of(*counts[name])) for name in sorted(counts)]

@@ -1,6 +1,6 @@
 """Where things stand on an axis. Positions are percentages of its width, so that a chart fits any screen."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Any, Final, Self
@@ -126,21 +126,33 @@ class Axis:
     narrow: Band | None
     reported: Label
     measured: Label
-    ticks: list[Label]
+    ticks: Sequence[Label]
 
     @classmethod
-    def of(cls, one: Measured, reported: str, measured: str, unit: str, scale: Scale | None = None) -> Self:
-        """The chart, with the two values as they are written."""
-        scale = scale or Scale.over(one.extent)
-        digits = scale.digits()
+    def of(cls, one: Measured, reported: str, measured: str, unit: str) -> Self:
+        """The chart by itself, with the two values as they are written."""
+        scale = Scale.over(one.extent)
+        return cls.on(scale, one, reported, measured, cls.ticks_on(scale, unit))
+
+    @classmethod
+    def on(
+        cls, scale: Scale, one: Measured, reported: str = "", measured: str = "", ticks: Sequence[Label] = ()
+    ) -> Self:
+        """The same on an axis that others share."""
         return cls(
             zone=Band.on(scale, one.reported - one.margin, one.reported + one.margin) if one.margin else None,
             wide=Band.on(scale, *one.interval_95) if one.interval_95 else None,
             narrow=Band.on(scale, *one.interval_90) if one.interval_90 else None,
             reported=Label(scale.at(one.reported), reported),
             measured=Label(scale.at(one.measured), measured),
-            ticks=[Label(scale.at(tick), _tick(tick, unit, digits)) for tick in scale.ticks],
+            ticks=ticks,
         )
+
+    @staticmethod
+    def ticks_on(scale: Scale, unit: str) -> list[Label]:
+        """Where the round numbers stand."""
+        digits = scale.digits()
+        return [Label(scale.at(tick), _tick(tick, unit, digits)) for tick in scale.ticks]
 
 
 def _tick(value: float, unit: str, digits: int) -> str:

@@ -9,7 +9,7 @@ from app.core.pagination import CursorQuery
 from app.core.web import SessionDep, SettingsDep
 from app.dashboard.asked import PAGE, further, without_cursor
 from app.dashboard.charts import Band, Label, Scale
-from app.dashboard.detail import evidence_or_none
+from app.dashboard.findings import evidence_or_none
 from app.dashboard.numbers import points
 from app.dashboard.render import page
 from app.dashboard.routes import page_router

@@ -2,9 +2,8 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
-from app.claims.schemas import ClaimRead
 from app.core.clock import isoformat
 
 NARROW: Final = "\u202f"
@@ -16,9 +15,25 @@ _LONG: Final = 6
 Unit = Literal["percent", "fraction"]
 
 
-def printed(claim: ClaimRead) -> str:
+class Stated(Protocol):
+    """A claim's number, as far as its digits and its unit go."""
+
+    @property
+    def reported_value(self) -> float | Decimal:
+        """In the paper's unit."""
+
+    @property
+    def decimals(self) -> int:
+        """As many as are printed."""
+
+    @property
+    def unit(self) -> str:
+        """`percent` or `fraction`."""
+
+
+def printed(claim: Stated) -> str:
     """The reported value with the digits of the paper: `91.8 %`, `91.80 %`, `0.918`."""
-    return printed_value(repr(claim.reported_value), claim.decimals, claim.unit)
+    return printed_value(str(claim.reported_value), claim.decimals, claim.unit)
 
 
 def printed_value(value: str, decimals: int, unit: str) -> str:
@@ -45,11 +60,26 @@ def points(value: float, digits: int = 2) -> str:
     return (MINUS if value < 0 else "+") + text
 
 
-def margin(value: float) -> str:
-    """A margin in points, with as many digits as it has, two at least: `2.05`."""
-    text = f"{value * 100:.4f}".rstrip("0")
-    whole, _, decimals = text.partition(".")
-    return f"{whole}.{decimals:0<2}"
+def difference(value: float, unit: str = "percent", digits: int = 2) -> str:
+    """A difference in the unit of a claim, with its sign: `+0.46 points`, or `+0.0046`."""
+    if unit == "percent":
+        return points(value, digits) + " points"
+    text = f"{abs(value):.{digits + 2}f}"
+    return text if not text.strip("0.") else (MINUS if value < 0 else "+") + text
+
+
+def margin(value: float, unit: str = "percent") -> str:
+    """A margin in the unit of a claim, with as many digits as it has, two at least: `2.05 points`, or `0.0205`."""
+    scaled, least = (value * 100, 2) if unit == "percent" else (value, 4)
+    whole_part, _, decimals = f"{scaled:.{least + 2}f}".partition(".")
+    text = f"{whole_part}.{decimals.rstrip('0'):0<{least}}"
+    return text + " points" if unit == "percent" else text
+
+
+def confidence(value: float) -> str:
+    """As it is stored, two decimals at least: `0.85`, `1.00`, `0.8458`."""
+    whole_part, _, decimals = f"{value:.4f}".partition(".")
+    return f"{whole_part}.{decimals.rstrip('0'):0<2}"
 
 
 def whole(value: int) -> str:
@@ -94,10 +124,19 @@ def rate(per_second: float) -> str:
     return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.3g}"  # noqa: PLR2004  # three digits
 
 
+def digits_of(claim: Stated) -> int:
+    """`digits` of a claim."""
+    return digits(claim.decimals, claim.unit)
+
+
+def digits(decimals: int, unit: str) -> int:
+    """Decimals of a measured value, as a percentage: one more than the claim has, two at least and four at most."""
+    return min(4, max(2, (decimals if unit == "percent" else decimals - 2) + 1))
+
+
 def short(text: str) -> str:
-    """A printed number that a table has room for: no more than six decimals, cut off with `…`."""
-    whole_part, dot, decimals = text.partition(".")
-    digits = decimals.rstrip(f"{NARROW}%")
-    if len(digits) <= _LONG:
+    """A printed number that a table has room for: rounded where it has more than six decimals."""
+    number, blank, sign = text.partition(NARROW)
+    if len(number.partition(".")[2]) <= _LONG:
         return text
-    return f"{whole_part}{dot}{digits[:_LONG]}…{decimals[len(digits) :]}"
+    return f"{Decimal(number):.{_LONG}f}{blank}{sign}"

@@ -4,11 +4,12 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from app.dashboard import asking, comparing, drivers, papers, runs, verdicts
+from app.dashboard import asking, comparing, drivers, index, papers, runs, verdicts
 from app.dashboard.assets import static
 
 # A paper's own address ends in an id that may hold a slash, so what is below a paper comes before it.
 PAGES: Final[tuple[APIRouter, ...]] = (
+    index.router,
     asking.router,
     papers.router,
     verdicts.router,

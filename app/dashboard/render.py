@@ -1,15 +1,20 @@
 """Templates to answers."""
 
 import re
+from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.runtime import Macro
+from markupsafe import Markup
 
 from app.core.etag import REVALIDATE, etag_of, held_by
-from app.dashboard import numbers, words
+from app.dashboard import drawings, numbers, words
 from app.dashboard.assets import address_of
+from app.dashboard.detail import Detail
+from app.dashboard.kept import Kept
 
 HTML: Final = "text/html; charset=utf-8"
 _NONCHARACTERS: Final = "".join(chr(0x10000 * plane + end) for plane in range(17) for end in (0xFFFE, 0xFFFF))
@@ -19,9 +24,22 @@ _UNSEEN: Final = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef{
 
 def _visible(value: object) -> object:
     """What a template prints: nothing for None, and a replacement for characters that no page may hold."""
-    if value is None:
-        return ""
-    return _UNSEEN.sub("\ufffd", value) if type(value) is str else value
+    if type(value) is str:
+        return value if value.isprintable() else _UNSEEN.sub("\ufffd", value)
+    return "" if value is None else value
+
+
+_fragments: Final[Kept[tuple[object, ...], Markup]] = Kept(4096)
+
+
+def _once(name: str, macro: Callable[[Any], Markup], detail: Detail) -> Markup:
+    """What the macro makes of the verdict, kept: it shows what never changes."""
+    return _fragments.get((name, *detail.key), lambda: macro(detail))
+
+
+def _memo(macro: Macro, *shown: Hashable) -> Markup:
+    """What the macro makes of these, kept: it shows nothing else."""
+    return _fragments.get((macro.name, *shown), lambda: cast("Markup", macro(*shown)))
 
 
 _ENVIRONMENT: Final = Environment(
@@ -33,7 +51,13 @@ _ENVIRONMENT: Final = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-_ENVIRONMENT.globals.update(asset=address_of, n=numbers, words=words)
+_ENVIRONMENT.globals.update(asset=address_of, n=numbers, words=words, draw=drawings, once=_once, memo=_memo)
+
+
+def compile_all() -> None:
+    """Compile every template now, and not while its first reader waits."""
+    for name in _ENVIRONMENT.list_templates():
+        _ENVIRONMENT.get_template(name)
 
 
 def rendered(template: str, **context: Any) -> bytes:  # noqa: ANN401  # whatever the template shows

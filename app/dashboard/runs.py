@@ -1,5 +1,7 @@
 """The live queue, one run while it runs, and who works."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -7,16 +9,17 @@ from typing import Any, Final
 from uuid import UUID
 
 from fastapi import Request, Response
-from sqlalchemy.orm import Session
 
 from app.claims.queries import read_claim
 from app.core.pagination import CursorQuery
 from app.core.web import SessionDep
+from app.dashboard import numbers
 from app.dashboard.asked import PAGE, further, without_cursor
 from app.dashboard.charts import Band, Label, Scale
 from app.dashboard.render import page
 from app.dashboard.routes import page_router
 from app.models import ReproductionState
+from app.reproductions.course import read_course
 from app.reproductions.queries import (
     ReproductionFilter,
     frozen_specs,
@@ -25,12 +28,14 @@ from app.reproductions.queries import (
     list_reproductions,
     read_reproduction,
 )
-from app.reproductions.schemas import ReproductionRead
+from app.reproductions.schemas import CourseRead, ReproductionRead
 from app.reproductions.workers import read_crew
+from app.statistics.metrics import MetricName
 from app.statistics.printed import ReportedValue
+from app.verdicts.queries import read_verdict, read_verdicts
+from app.verdicts.schemas import VerdictRead
 
 router = page_router()
-_WATCHED: Final = "accuracy"
 _RUNNING: Final = 50
 _ENDED: Final = 15
 
@@ -60,13 +65,13 @@ class Target:
             decimals=len(text.partition(".")[2]),
             printed=text,
             data=f"{data['name']} {data['split']}",
-            metric=spec.get("metric", _WATCHED),
+            metric=spec.get("metric", MetricName.accuracy),
         )
 
     @property
-    def comparable(self) -> bool:
-        """Whether the running estimate, which is always the accuracy, is of the claim's own metric."""
-        return self.metric == _WATCHED
+    def shown(self) -> str:
+        """The reported value as a table has room for it."""
+        return numbers.short(numbers.printed_value(self.printed, self.decimals, self.unit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +120,44 @@ def _pace(run: ReproductionRead) -> tuple[float | None, float | None]:
     return rate, left
 
 
-def _live(session: Session, runs: list[ReproductionRead]) -> list[Live]:
-    specs = frozen_specs(session, [run.id for run in runs])
-    return [Live.of(run, Target.of(specs[run.id])) for run in runs]
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that has ended, with its verdict and the numbers in the claim's unit."""
+
+    run: ReproductionRead
+    verdict: VerdictRead | None
+    reported: str
+    measured: str
+
+    @classmethod
+    def of(cls, run: ReproductionRead, target: Target, verdicts: Mapping[UUID, VerdictRead]) -> "Ended":
+        """What was measured is the verdict's estimate; without one, the accuracy where the run ended."""
+        verdict = verdicts.get(run.verdict_id) if run.verdict_id else None
+        value: float | None = run.estimate.value if run.estimate else None
+        if verdict is not None and verdict.estimate is not None:
+            value = verdict.estimate["estimate"]
+        digits = numbers.digits(target.decimals, target.unit)
+        measured = "" if value is None else numbers.share(value, target.unit, digits)
+        return cls(run, verdict, target.shown, measured)
 
 
 @router.get("/queue")
 def get_queue(request: Request, session: SessionDep, cursor: CursorQuery = None) -> Response:
     """What runs, what waits, and what has ended lately."""
     running = list_reproductions(session, ReproductionFilter(state=ReproductionState.running), _RUNNING, None)
-    waiting = list_queue(session, PAGE, cursor)
+    waiting, ended = list_queue(session, PAGE, cursor), list_ended(session, _ENDED)
+    specs = frozen_specs(session, [run.id for run in (*running.items, *ended)])
+    targets = {run_id: Target.of(spec) for run_id, spec in specs.items()}
+    verdicts = read_verdicts(session, {run.verdict_id for run in ended if run.verdict_id is not None})
     return page(
         request,
         "queue.html",
-        running=_live(session, running.items),
+        running=[Live.of(run, targets[run.id]) for run in running.items],
         more_running=running.next_cursor is not None,
         waiting=waiting.items,
         first_page=without_cursor(request) if cursor else None,
         next_page=further(request, waiting.next_cursor),
-        ended=list_ended(session, _ENDED),
+        ended=[Ended.of(run, targets[run.id], verdicts) for run in ended],
     )
 
 
@@ -141,8 +165,30 @@ def get_queue(request: Request, session: SessionDep, cursor: CursorQuery = None)
 def get_run(request: Request, session: SessionDep, reproduction_id: UUID) -> Response:
     """One run: where it is, how far, and what it says so far."""
     run = read_reproduction(session, reproduction_id)
-    (live,) = _live(session, [run])
-    return page(request, "run.html", live=live, run=run, claim=read_claim(session, run.claim_id))
+    live = Live.of(run, Target.of(frozen_specs(session, [run.id])[run.id]))
+    verdict = read_verdict(session, run.verdict_id) if run.verdict_id else None
+    course = read_course(session, run.id)
+    return page(
+        request,
+        "run.html",
+        live=live,
+        run=run,
+        verdict=verdict,
+        claim=read_claim(session, run.claim_id),
+        points=_columns(course, live.target.unit),
+        has_course=not run.done or len(course.points) > 1,
+    )
+
+
+def _columns(course: CourseRead, unit: str) -> str:
+    """The points as the chart takes them: examples, values, lower and upper limits, in the claim's unit."""
+    scaled, digits = (100, 4) if unit == "percent" else (1, 6)
+    columns: list[list[float]] = [[], [], [], []]
+    for point in course.points:
+        shares = (point.value, *point.interval_95)
+        for column, value in zip(columns, (point.done, *(round(one * scaled, digits) for one in shares)), strict=True):
+            column.append(value)
+    return json.dumps(columns, separators=(",", ":"))
 
 
 @router.get("/workers")

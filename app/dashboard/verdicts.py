@@ -9,7 +9,8 @@ from app.claims.queries import read_claim
 from app.core.pagination import CursorQuery
 from app.core.web import SessionDep, SettingsDep
 from app.dashboard.asked import PAGE, Words, further, without_cursor
-from app.dashboard.detail import detail_of, evidence_or_none, with_texts
+from app.dashboard.detail import detail_of
+from app.dashboard.findings import evidence_or_none, with_texts
 from app.dashboard.render import page
 from app.dashboard.routes import page_router
 from app.dashboard.texts import texts_of

@@ -14,6 +14,7 @@ STATUS_MEANING: Final = {
     "inconclusive": "The measurement reaches across the edge of the margin: it decides neither way.",
     None: "Nobody has re-measured this claim yet.",
 }
+UNDER_WAY: Final = "No measurement of this claim has ended yet."
 KIND: Final = {
     "POST": "after publication",
     "PRE": "before publication",

@@ -8,6 +8,7 @@ from app.models.event import Event
 from app.models.evidence import Evidence, Prediction
 from app.models.idempotency import IdempotencyKey
 from app.models.paper import Paper, PaperAlias, PaperDocument, PaperVersion, PaperWord
+from app.models.progress import ProgressPoint
 from app.models.reproduction import Reproduction, ReproductionState
 from app.models.ring import Ring
 from app.models.serving import ServingProcess
@@ -31,6 +32,7 @@ __all__ = [
     "PaperVersion",
     "PaperWord",
     "Prediction",
+    "ProgressPoint",
     "Reproduction",
     "ReproductionState",
     "Ring",

@@ -14,9 +14,10 @@ from app.core.web import DoorbellDep, SessionDep, SettingsDep, answered, problem
 from app.models import ReproductionState, VerdictKind
 from app.papers.ids import LONGEST_ID, PAPER_PATH, PAPER_REF, PaperRef, PaperRefDep
 from app.reproductions.cancel import cancel_reproduction
+from app.reproductions.course import read_course
 from app.reproductions.queries import ReproductionFilter, list_reproductions, read_reproduction
 from app.reproductions.request import request_reproduction
-from app.reproductions.schemas import ReproductionPost, ReproductionRead
+from app.reproductions.schemas import CourseRead, ReproductionPost, ReproductionRead
 
 public = public_router(tags=["reproductions"])
 protected = protected_router(Scope.reproduce, tags=["reproductions"])
@@ -104,6 +105,20 @@ def get_reproduction(request: Request, session: SessionDep, reproduction_id: UUI
     if not run.done:
         response.headers["Retry-After"] = str(POLL_S)
     return response
+
+
+@public.get(
+    "/reproductions/{reproduction_id}/course",
+    operation_id="getReproductionCourse",
+    response_model=CourseRead,
+    responses=problems(404, 422),
+)
+def get_course(request: Request, session: SessionDep, reproduction_id: UUID) -> Response:
+    """How the run went: its progress from the first examples on, with the interval narrowing.
+
+    While it runs, the newest point may be a little behind its progress.
+    """
+    return reply_model(request, read_course(session, reproduction_id))
 
 
 @protected.post(

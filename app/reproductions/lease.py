@@ -18,6 +18,7 @@ from app.core.settings import QueueSettings
 from app.models import Prediction, Reproduction, ReproductionState
 from app.protocol.driver import DriverSpec
 from app.protocol.errors import DriverError
+from app.reproductions.course import mark
 from app.reproductions.errors import CancelRequestedError, LeaseLostError
 from app.reproductions.schemas import RunningEstimate
 from app.reproductions.store import store_predictions
@@ -161,6 +162,9 @@ def heartbeat(
     )
     if predictions:
         store_predictions(session, lease.evidence_id, predictions)
+        if beat.total:
+            counts = {"done": beat.done, "correct": beat.correct, "total": beat.total}
+            mark(session, lease.reproduction_id, **counts, estimate=beat.estimate)
     return cancelled
 
 

@@ -17,9 +17,10 @@ from app.protocol.slices import SliceSpec
 from app.reproductions.errors import ReproductionNotFoundError
 from app.reproductions.estimate import running_estimate
 from app.reproductions.schemas import Progress, ReproductionRead, RunError
-from app.reproductions.turns import QUEUE_ORDER, WAITS, queue_position
+from app.reproductions.turns import QUEUE_ORDER, RUNS, WAITS, queue_position
 
 _POSITION = queue_position()
+_IN_FLIGHT: Final = (ReproductionState.running, ReproductionState.queued)
 _ENDED: Final = [state for state in ReproductionState if state.done]
 READ = (
     select(Reproduction, Paper.arxiv_id, PaperVersion.version, Driver.slug, Verdict.id)
@@ -98,6 +99,22 @@ def list_queue(session: Session, limit: int, cursor: str | None) -> Page[Reprodu
     last = rows[limit - 1][0] if len(rows) > limit else None
     following = encode_cursor("queue", [last.priority, last.turn, str(last.id)]) if last is not None else None
     return Page(items=items, next_cursor=following)
+
+
+def list_in_flight(session: Session, paper_id: UUID, claim_id: UUID, limit: int) -> list[ReproductionRead]:
+    """The claim's runs that run, then those that wait; of each the newest first."""
+    of_claim = Reproduction.paper_id == paper_id, Reproduction.claim_id == claim_id
+    query = READ.where(*of_claim, Reproduction.state.in_(_IN_FLIGHT))
+    rows = session.execute(query.order_by(Reproduction.state.desc(), Reproduction.id.desc()).limit(limit))
+    return [run_read(*row) for row in rows]
+
+
+def running_papers(session: Session, arxiv_ids: Collection[str]) -> set[str]:
+    """Those of these papers of which a claim is being measured."""
+    if not arxiv_ids:
+        return set()
+    query = select(Paper.arxiv_id).join(Reproduction, Reproduction.paper_id == Paper.id)
+    return set(session.scalars(query.where(RUNS, Paper.arxiv_id.in_(arxiv_ids))))
 
 
 def list_ended(session: Session, limit: int) -> list[ReproductionRead]:

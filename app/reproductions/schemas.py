@@ -49,6 +49,25 @@ class RunningEstimate(BaseModel):
     method: str = Field(description="Of the interval: for watching, of new items like those measured so far.")
 
 
+class CoursePoint(BaseModel):
+    """Where a run was at a moment, and what the examples up to there say."""
+
+    at: Instant
+    done: int = Field(description="Examples measured by then.")
+    correct: int
+    value: float = Field(description="The metric of these examples, as a fraction.")
+    interval_95: tuple[float, float] = Field(description="As of the running estimate, which this was then.")
+
+
+class CourseRead(BaseModel):
+    """How a run went, from its first examples on; not before the first heartbeat that brings any."""
+
+    reproduction_id: UUID
+    metric: MetricName = Field(description="The driver's; every point's value is of it.")
+    total: int | None = Field(description="Examples that the run measures in all; null while that is not known.")
+    points: list[CoursePoint] = Field(description="At most 240, spread evenly over the examples, in their order.")
+
+
 class RunError(BaseModel):
     """Why a run failed: a problem with a stable code. Never a statement about the claim."""
 

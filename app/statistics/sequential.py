@@ -38,7 +38,9 @@ def sequence_limits(correct: ArrayLike, n: ArrayLike, population: int, alpha: fl
     Source: Waudby-Smith & Ramdas 2020, NeurIPS 33, theorem 2.1.
     """
     k, size = np.broadcast_arrays(np.asarray(correct, dtype=np.int64), np.asarray(n, dtype=np.int64))
-    marginal = _log_choose(size, k) + scipy.special.betaln(k + PRIOR, size - k + PRIOR) - scipy.special.betaln(PRIOR, PRIOR)
+    marginal = (
+        _log_choose(size, k) + scipy.special.betaln(k + PRIOR, size - k + PRIOR) - scipy.special.betaln(PRIOR, PRIOR)
+    )
     bound = log(alpha) + marginal + _log_choose(population, size) - LOG_ROUND_OFF
 
     def kept(candidate: Counts) -> NDArray[np.bool]:

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import Row, Select, Text, cast, func, select, tuple_
+from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.core.pagination import Page, decode_cursor, encode_cursor
 from app.models import Claim, Evidence, Paper, PaperVersion, Prediction, Verdict, VerdictKind
-from app.papers.document import document_verdict
+from app.papers.document import citation_of
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PaperRef
+from app.protocol.axes import ProtocolAxes
 from app.verdicts.errors import NoEvidenceError, VerdictNotFoundError
 from app.verdicts.schemas import EvidenceRead, VerdictRead
 
@@ -62,15 +63,6 @@ def list_verdicts(session: Session, wanted: VerdictFilter, limit: int, cursor: s
         last = items[-1]
         following = encode_cursor("verdicts", [round(last.computed_at.timestamp() * 1000), str(last.id)])
     return Page(items=items, next_cursor=following)
-
-
-def headline_verdicts(session: Session, arxiv_ids: Collection[str]) -> dict[str, VerdictRead]:
-    """What stands for each of these papers' headline claims, as their documents' `verdict`: POST, else PRE."""
-    if not arxiv_ids:
-        return {}
-    query = _READ.where(Paper.arxiv_id.in_(arxiv_ids), Verdict.claim_id == Paper.headline_claim_id, Verdict.is_current)
-    rows = session.execute(query.order_by(cast(Verdict.kind, Text).desc())).all()  # PRE first, and POST takes its place
-    return {row[2]: _read(row) for row in rows}
 
 
 def current_verdicts(session: Session, claim_ids: Collection[UUID]) -> dict[UUID, dict[VerdictKind, VerdictRead]]:
@@ -143,19 +135,26 @@ def _filtered(session: Session, wanted: VerdictFilter) -> Select[Verdict, Claim,
 
 def _read(row: Row[Verdict, Claim, str, int]) -> VerdictRead:
     verdict, claim, arxiv_id, version = row
-    return VerdictRead.model_validate(
-        {
-            **document_verdict(verdict, claim, arxiv_id).model_dump(),
-            "paper_arxiv_id": arxiv_id,
-            "paper_version": version,
-            "claim_id": verdict.claim_id,
-            "sequence": verdict.sequence,
-            "supersedes": verdict.supersedes_id,
-            "superseded_by": verdict.superseded_by_id,
-            "superseded_at": verdict.superseded_at,
-            "origin": verdict.origin,
-            "reproduction": verdict.reproduction_id,
-            "protocol_axes": verdict.protocol_axes,
-            "estimate": verdict.decision,
-        }
+    return VerdictRead(
+        id=verdict.id,
+        kind=verdict.kind,
+        status=verdict.status,
+        score=verdict.score,
+        confidence=verdict.confidence,
+        agent_version=verdict.agent_version,
+        computed_at=verdict.computed_at,
+        is_current=verdict.is_current,
+        claim_citation=citation_of(claim, arxiv_id),
+        protocol_match=verdict.protocol_match,
+        paper_arxiv_id=arxiv_id,
+        paper_version=version,
+        claim_id=verdict.claim_id,
+        sequence=verdict.sequence,
+        supersedes=verdict.supersedes_id,
+        superseded_by=verdict.superseded_by_id,
+        superseded_at=verdict.superseded_at,
+        origin=verdict.origin,
+        reproduction=verdict.reproduction_id,
+        protocol_axes=ProtocolAxes.model_validate(verdict.protocol_axes) if verdict.protocol_axes else None,
+        estimate=verdict.decision,
     )

@@ -1,5 +1,6 @@
 """The pages in a real browser: accessible, self-contained, useful without JavaScript, and live with it."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ class Site:
             f"/papers/{TINY}",
             f"/papers/{PAPER}",
             f"/verdicts/{world.counted}",
+            f"/verdicts/{world.ran}",
             f"/verdicts/{world.ran}/examples",
             f"/compare/{world.ran}/{world.ran_again}",
             "/queue",
@@ -104,10 +106,10 @@ def site(
                 yield Site(served.base, world, database, key)
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_serious(browser: Browser, site: Site, *, dark: bool) -> None:
+@pytest.mark.parametrize(("dark", "width"), [(False, 1280), (True, PHONE)], ids=["light", "dark phone"])
+def test_axe_finds_nothing_serious(browser: Browser, site: Site, *, dark: bool, width: int) -> None:
     found: dict[str, list[str]] = {}
-    with opened(browser, site.base, dark=dark) as (page, watched):
+    with opened(browser, site.base, dark=dark, width=width) as (page, watched):
         page.goto("/workers")
         page.evaluate("document.querySelector('main').append(new Image())")
         assert "image-alt" in {one["id"] for one in Axe().run(page).response["violations"]}, "axe finds nothing at all"
@@ -131,6 +133,8 @@ def test_pages_fit_a_phone_and_break_no_rule_of_their_own(browser: Browser, site
             answer = page.goto(path)
             assert answer is not None
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE, path
+            wide = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
+            assert page.evaluate(wide + ".map(e => e.ariaLabel)") == [], path
             watched.complaints = [
                 one
                 for one in watched.complaints
@@ -224,6 +228,10 @@ def watch_a_run(page: Page, site: Site) -> None:
         verdict = conclude_run(session, lease, facts()).id
     expect(page.get_by_role("link", name="The verdict")).to_have_attribute("href", f"/verdicts/{verdict}")
     expect(page).to_have_title(re.compile("Succeeded"))
+    # Whoever comes late sees how it went, too.
+    page.reload()
+    expect(page.locator("[data-chart] canvas")).to_be_visible()
+    assert json.loads(page.locator("[data-chart]").get_attribute("data-points") or "")[0] == [5, 8, 12]
 
 
 def test_a_run_is_watched_to_its_verdict(browser: Browser, site: Site) -> None:

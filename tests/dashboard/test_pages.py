@@ -215,7 +215,7 @@ def test_a_page_costs_the_same_however_much_it_shows(client: Api, database: Data
         client.post_verdict(kind="PRE")
     assert costs() == before
     assert before["/"] == 4
-    assert max(before.values()) <= 16
+    assert max(before.values()) <= 8
 
 
 def test_no_page_is_in_the_openapi_document(client: Api) -> None:

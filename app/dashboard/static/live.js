@@ -68,64 +68,6 @@ function show(item, run) {
   }
 }
 
-// The interval narrowing while the run goes on.
-const chart = (() => {
-  const box = document.querySelector("[data-chart]");
-  if (!box || typeof uPlot === "undefined") return { add() {} };
-  const zone = "reported" in box.dataset; // without one the claim is about another metric than what is watched
-  const [reported, margin] = [Number(box.dataset.reported), Number(box.dataset.margin)];
-  const scaled = box.dataset.unit === "percent" ? 100 : 1;
-  const data = [[], [], [], []];
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  let plot = null;
-  function options(width) {
-    const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
-    const digits = scaled === 100 ? 1 : 3;
-    return {
-      width, height: 280,
-      scales: { x: { time: false }, y: { range: (_, low, high) => zone
-        ? [Math.min(low, (reported - 1.5 * margin) * scaled), Math.max(high, (reported + 1.5 * margin) * scaled)]
-        : [low, high] } },
-      series: [
-        { label: "examples", value: (_, value) => (value === null || value === undefined ? "–" : whole.format(value)) },
-        { label: "estimate", stroke: colour("--ok"), width: 2, points: { show: data[0].length < 30 } },
-        { label: "95 % from", stroke: colour("--edge"), width: 1, points: { show: false } },
-        { label: "95 % to", stroke: colour("--edge"), width: 1, points: { show: false } },
-      ].map((one) => ({ value: (_, value) => (value === null || value === undefined ? "–" : value.toFixed(digits + 1)), ...one })),
-      bands: [{ series: [3, 2], fill: `${colour("--heat")}33` }],
-      axes: [{ ...axis, label: "examples", labelSize: 22, values: (_, all) => all.map((one) => whole.format(one)) },
-        { ...axis, size: 62, values: (_, all) => all.map((one) => one.toFixed(digits)) }],
-      hooks: { drawClear: [(u) => {
-        if (!zone) return;
-        const top = u.valToPos((reported + margin) * scaled, "y", true);
-        const bottom = u.valToPos((reported - margin) * scaled, "y", true);
-        const middle = u.valToPos(reported * scaled, "y", true);
-        u.ctx.fillStyle = colour("--zone");
-        u.ctx.fillRect(u.bbox.left, top, u.bbox.width, bottom - top);
-        u.ctx.fillStyle = colour("--fg");
-        u.ctx.fillRect(u.bbox.left, middle, u.bbox.width, Math.max(1, devicePixelRatio));
-      }] },
-    };
-  }
-  function draw() {
-    const host = box.querySelector(".plot");
-    if (plot) plot.destroy();
-    plot = new uPlot(options(host.clientWidth), data, host);
-  }
-  addEventListener("resize", () => { if (plot) draw(); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (plot) draw(); });
-  return {
-    add(run) {
-      if (!run.estimate || run.progress.done <= (data[0][data[0].length - 1] ?? 0)) return;
-      [run.progress.done, run.estimate.value * scaled, ...run.estimate.interval_95.map((one) => one * scaled)]
-        .forEach((value, index) => data[index].push(value));
-      if (data[0].length < 2) return;
-      box.hidden = false;
-      if (plot && data[0].length !== 30) plot.setData(data); else draw();
-    },
-  };
-})();
-
 // Whatever changes more than numbers is fetched as the page itself and put in place, at most once in a while.
 let fetching = null;
 function renew() {
@@ -164,7 +106,7 @@ function take(run, isNews) {
   const item = root.querySelector(`[data-run="${CSS.escape(run.id)}"]`);
   if (item && run.state === "running") {
     show(item, run);
-    chart.add(run);
+    globalThis.course?.add(run);
   }
   if (isNews || (!item && run.state === "running")) renew();
 }

@@ -1,0 +1,42 @@
+"""A reported and a measured number in one row of a list."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from markupsafe import Markup
+
+from app.dashboard import numbers
+from app.dashboard.charts import Measured, Mini
+from app.dashboard.detail import measured_text, reported_share
+from app.dashboard.drawings import mini
+from app.verdicts.lines import ClaimLine
+
+_NO_CHART: Final = Markup()
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The two as they are written, empty where there is none, and the difference in margins as a chart."""
+
+    reported: str = ""
+    measured: str = ""
+    chart: Markup = _NO_CHART
+
+    @classmethod
+    def of(cls, line: ClaimLine | None) -> Self:
+        """Of a claim and what stands for it."""
+        if line is None:
+            return cls()
+        reported, verdict = numbers.short(numbers.printed(line)), line.verdict
+        if verdict is None:
+            return cls(reported)
+        one = Measured.of(reported_share(line), verdict.score, verdict.decision)
+        return cls(reported, measured_text(one.measured, line), _chart(one, line.unit))
+
+
+def _chart(one: Measured, unit: str) -> Markup:
+    small = Mini.of(one)
+    if small is None or one.margin is None:
+        return _NO_CHART
+    difference = numbers.difference(one.measured - one.reported, unit)
+    return mini(small, f"measured minus reported: {difference}; the margin is {numbers.margin(one.margin, unit)}")
