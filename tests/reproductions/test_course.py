@@ -11,7 +11,7 @@ from app.core.db import Database
 from app.reproductions.course import MOST_POINTS, mark, read_course
 from app.reproductions.errors import ReproductionNotFoundError
 from app.reproductions.lease import hand_back
-from app.reproductions.queries import running_estimate
+from app.reproductions.estimate import running_estimate
 from app.reproductions.schemas import CourseRead
 from app.statistics.binomial import binomial_interval
 from tests.factories.databases import opened
@@ -68,7 +68,7 @@ def test_heartbeats_leave_points_over_all_attempts(database: Database, changes: 
     assert [(one.done, one.correct) for one in course.points] == [(4, 3), (9, 7), (12, 10)]
     assert course.total == 12
     for one in course.points:
-        shown = running_estimate(one.correct, one.done, lease.spec.model_dump(mode="json"))
+        shown = running_estimate(one.correct, one.done, lease.spec.model_dump(mode="json"), None)
         assert shown is not None
         assert (one.value, one.interval_95) == (shown.value, shown.interval_95)
 
