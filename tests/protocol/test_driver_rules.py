@@ -49,6 +49,19 @@ def test_a_balanced_slice_is_for_accuracy() -> None:
         spec(metric="f1_macro", claim={"metric": "f1_macro"}, slice={"kind": "balanced", "size": 9}, protocol=SLICE)
 
 
+def test_a_metric_without_a_closed_form_has_a_hundred_labels_at_most() -> None:
+    for number, refused in ((100, False), (101, True)):
+        labels = [f"label-{i}" for i in range(number)]
+        many = {"data": {"labels": labels}, "model": {"labels": labels}}
+        assert spec(**many).data.labels == tuple(labels)
+        wanted = {**many, "metric": "f1_macro", "claim": {"metric": "f1_macro"}}
+        if refused:
+            with pytest.raises(ValidationError, match="100 labels at most"):
+                spec(**wanted)
+        else:
+            assert spec(**wanted).metric == "f1_macro"
+
+
 def test_another_metric_than_the_claims_is_a_variant() -> None:
     with pytest.raises(ValidationError, match="same"):
         spec(metric="f1_macro")
