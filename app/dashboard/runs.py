@@ -30,7 +30,6 @@ from app.reproductions.workers import read_crew
 from app.statistics.printed import ReportedValue
 
 router = page_router()
-_WATCHED: Final = "accuracy"
 _RUNNING: Final = 50
 _ENDED: Final = 15
 
@@ -60,13 +59,8 @@ class Target:
             decimals=len(text.partition(".")[2]),
             printed=text,
             data=f"{data['name']} {data['split']}",
-            metric=spec.get("metric", _WATCHED),
+            metric=spec.get("metric", "accuracy"),
         )
-
-    @property
-    def comparable(self) -> bool:
-        """Whether the running estimate, which is always the accuracy, is of the claim's own metric."""
-        return self.metric == _WATCHED
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,15 @@
 """What a driver's file may not say together."""
 
+import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from app.protocol.driver import DriverSpec
+from app.verdicts.schemas import VerdictPost
 from tests.factories.drivers import driver_table, to_toml
 
 SLICE = {"data": "probability_slice"}
@@ -74,3 +77,13 @@ def test_a_file_can_say_that_there_is_a_single_text() -> None:
     assert (read.data.text_column, read.data.text_pair_column) == ("sentence", None)
     assert DriverSpec.model_validate(read.model_dump(mode="json")) == read
     assert spec().data.text_pair_column == "hypothesis"
+
+
+def test_what_the_documentation_shows_is_taken() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "evaluator.md").read_text("utf-8")
+    (driver,) = [block for block in re.findall(r"^```toml\n(.*?)^```$", page, re.M | re.S) if block.startswith("slug")]
+    assert DriverSpec.model_validate(tomllib.loads(driver)).positive_label == "positive"
+    (posted,) = re.findall(r"^```json\n(.*?)^```$", page, re.M | re.S)
+    evidence = VerdictPost.model_validate_json(posted).evidence
+    assert evidence.confusion is not None
+    assert [sum(row) for row in evidence.confusion] == list((evidence.split_label_counts or {}).values())

@@ -72,7 +72,6 @@ function show(item, run) {
 const chart = (() => {
   const box = document.querySelector("[data-chart]");
   if (!box || typeof uPlot === "undefined") return { add() {} };
-  const zone = "reported" in box.dataset; // without one the claim is about another metric than what is watched
   const [reported, margin] = [Number(box.dataset.reported), Number(box.dataset.margin)];
   const scaled = box.dataset.unit === "percent" ? 100 : 1;
   const data = [[], [], [], []];
@@ -83,9 +82,8 @@ const chart = (() => {
     const digits = scaled === 100 ? 1 : 3;
     return {
       width, height: 280,
-      scales: { x: { time: false }, y: { range: (_, low, high) => zone
-        ? [Math.min(low, (reported - 1.5 * margin) * scaled), Math.max(high, (reported + 1.5 * margin) * scaled)]
-        : [low, high] } },
+      scales: { x: { time: false }, y: { range: (_, low, high) =>
+        [Math.min(low, (reported - 1.5 * margin) * scaled), Math.max(high, (reported + 1.5 * margin) * scaled)] } },
       series: [
         { label: "examples", value: (_, value) => (value === null || value === undefined ? "–" : whole.format(value)) },
         { label: "estimate", stroke: colour("--ok"), width: 2, points: { show: data[0].length < 30 } },
@@ -96,7 +94,6 @@ const chart = (() => {
       axes: [{ ...axis, label: "examples", labelSize: 22, values: (_, all) => all.map((one) => whole.format(one)) },
         { ...axis, size: 62, values: (_, all) => all.map((one) => one.toFixed(digits)) }],
       hooks: { drawClear: [(u) => {
-        if (!zone) return;
         const top = u.valToPos((reported + margin) * scaled, "y", true);
         const bottom = u.valToPos((reported - margin) * scaled, "y", true);
         const middle = u.valToPos(reported * scaled, "y", true);
