@@ -81,9 +81,13 @@ def test_a_file_can_say_that_there_is_a_single_text() -> None:
 
 def test_what_the_documentation_shows_is_taken() -> None:
     page = (Path(__file__).parents[2] / "docs" / "evaluator.md").read_text("utf-8")
-    (driver,) = [block for block in re.findall(r"^```toml\n(.*?)^```$", page, re.M | re.S) if block.startswith("slug")]
+    (driver,) = [
+        block
+        for block in re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        if block.startswith("slug")
+    ]
     assert DriverSpec.model_validate(tomllib.loads(driver)).positive_label == "positive"
-    (posted,) = re.findall(r"^```json\n(.*?)^```$", page, re.M | re.S)
+    (posted,) = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     evidence = VerdictPost.model_validate_json(posted).evidence
     assert evidence.confusion is not None
     assert [sum(row) for row in evidence.confusion] == list((evidence.split_label_counts or {}).values())
