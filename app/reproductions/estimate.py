@@ -21,7 +21,7 @@ _CELLS: Final = 400_000
 
 
 def running_estimate(
-    correct: int, done: int, spec: Mapping[str, Any], reported: Mapping[str, Any] | None
+    correct: int, done: int, spec: Mapping[str, Any], reported: Mapping[str, Any] | None = None
 ) -> RunningEstimate | None:
     """The driver's metric so far with its 95 % interval; None before the first example, or before a report of it.
 

@@ -175,7 +175,7 @@ def _store(session: Session, post: VerdictPost, confusion: Confusion | None, doc
             "counts": [one.model_dump() for one in evidence.counts] if evidence.counts else None,
             "split_label_counts": evidence.split_label_counts,
             "slice_kind": evidence.slice_kind,
-            "positive_label": post.positive_label,
+            **({"positive_label": post.positive_label} if post.positive_label is not None else {}),
             "environment": evidence.environment,
         },
     }

@@ -323,12 +323,12 @@ def test_labels_that_look_permuted_are_refused(api: Api, database: Database) -> 
 
 
 def test_a_claim_of_another_metric_paper_or_nobody(api: Api, database: Database) -> None:
-    f1 = ok(api.post(f"/v1/papers/{PAPER}/claims", json=claim_body(row="F1", reported_metric="f1")), 201)["id"]
+    bleu = ok(api.post(f"/v1/papers/{PAPER}/claims", json=claim_body(row="B", reported_metric="bleu")), 201)["id"]
     api.put_paper("2111.09544")
     foreign = api.post_claim("2111.09544")["id"]
     api.put_paper("2111.09545")
     with unchanged(database):
-        refused(api.post(PATH, json=counts_body(claim=f1)), 422, "metric_unsupported")
+        refused(api.post(PATH, json=counts_body(claim=bleu)), 422, "metric_unsupported")
         refused(api.post(PATH, json=counts_body(claim=foreign)), 404, "claim_not_found")
         refused(api.post(PATH, json=counts_body(claim=NOBODY)), 404, "claim_not_found")
         refused(api.post("/v1/papers/2111.09545/verdicts", json=COUNTS), 404, "claim_not_found")

@@ -53,12 +53,12 @@ def measured(client: Api, database: Database, *, wrong: int = 24) -> Json:
     return ok(client.get(f"/v1/verdicts/{verdict.id}"))
 
 
-def posted(client: Api, *, wrong: int = 24, **evidence: Any) -> Json:  # noqa: ANN401  # fields of the evidence
-    """Posted predictions; the verdict."""
+def posted(client: Api, *, wrong: int = 24, wanted: Json | None = None, **evidence: Any) -> Json:  # noqa: ANN401  # fields of the evidence
+    """Posted predictions, of a balanced slice unless said otherwise; the verdict."""
     names = list(SPLIT)
     pairs = [(names[i % 3], names[(i + (i < wrong)) % 3]) for i in range(ROWS)]
-    body = predictions_body(pairs, slice_kind="balanced", **evidence)
-    return ok(client.post(f"/v1/papers/{PAPER}/verdicts", json=body), 201)
+    body = predictions_body(pairs, **{"slice_kind": "balanced", **evidence})
+    return ok(client.post(f"/v1/papers/{PAPER}/verdicts", json=body | (wanted or {})), 201)
 
 
 def hostile_claim(client: Api) -> Json:

@@ -101,6 +101,20 @@ def test_a_signed_attestation_of_a_run(client: Api, database: Database, signing:
     assert client.get(f"/v1/papers/{PAPER}/export/in-toto", headers=held).status_code == 304
 
 
+@pytest.mark.parametrize("metric", ["f1", "mcc"])
+def test_an_attestation_of_posted_evidence_on_another_metric_is_decided_again(
+    metric: str, client: Api, tmp_path: Path
+) -> None:
+    claim = client.post_claim(row=metric, reported_metric=metric)["id"]
+    wanted = {"claim": claim, **({"positive_label": "neutral"} if metric == "f1" else {})}
+    verdict = posted(client, slice_kind="simple", wanted=wanted)
+    path = attestation(client, verdict, STATEMENT, tmp_path)
+    assert verify(path, None).recounted
+    forged = changed(path, lambda one: one["predicate"]["decision"].update(p_inside=0.5))
+    with pytest.raises(RecomputationError, match="p_inside"):
+        verify(forged, None)
+
+
 def test_what_is_changed_after_the_signature_is_found_out(client: Api, signing: Path, tmp_path: Path) -> None:
     path = attestation(client, posted(client), ENVELOPE, tmp_path)
     key = read_public_key(signing)

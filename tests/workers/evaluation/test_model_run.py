@@ -12,6 +12,7 @@ from app.protocol.errors import DriverError
 from tests.workers.split_files import NLI, nli_rows, write_split
 from tests.workers.tiny_checkpoints import WORDS, edit_json, write_checkpoint
 from workers.evaluation.run import Run, open_run
+from workers.evaluation.stopping import random_order
 from workers.runtime.cache import warm_models
 
 pytestmark = pytest.mark.worker
@@ -156,6 +157,27 @@ def test_a_slice_is_the_one_that_was_drawn(toy: Path) -> None:
     with pytest.raises(DriverError) as caught:
         _open(toy, _spec(toy, slice={"kind": "simple", "size": 151}))
     assert caught.value.code == "slice_too_large"
+
+
+def test_a_model_stops_early_where_its_sequence_decides_and_so_does_a_resumed_run(toy: Path) -> None:
+    claim = {"section": "s", "row": "r", "column": "c", "reported_value": "95.0", "unit": "percent"}
+    claim |= {"metric": "accuracy", "quoted_text": "95.0"}
+    spec = _spec(toy, claim=claim, decision={"margin": 0.01, "early_stopping": True})
+    run = _open(toy, spec)
+    found = _all(run)
+    stopping = run.facts()["stopping"]
+    assert (stopping["stopped_early"], stopping["position"]) == (True, "below")
+    assert stopping["examined"] == len(found) < _COUNT
+    assert set(found) == set(random_order(_COUNT, 0)[: len(found)].tolist())
+    batches = _open(toy, spec).batches()
+    begun = next(batches)
+    batches.close()  # type: ignore[attr-defined]
+    stored = frozenset(begun.rows.tolist())
+    right = frozenset(begun.rows[begun.gold == begun.predicted].tolist())
+    resumed = _open(toy, spec)
+    rest = {row for batch in resumed.batches(stored, right) for row in batch.rows.tolist()}
+    assert rest == set(found) - stored
+    assert resumed.facts()["stopping"] == stopping
 
 
 def test_labels_are_the_data_sets_whatever_the_checkpoints_order(toy: Path, tmp_path: Path) -> None:

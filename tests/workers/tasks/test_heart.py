@@ -12,13 +12,17 @@ from app.core.db import Database
 from app.core.settings import QueueSettings, Settings
 from app.models import Prediction, Reproduction
 from app.reproductions.errors import CancelRequestedError, LeaseLostError
-from app.reproductions.lease import Lease, Stored
+from app.reproductions.lease import Lease, Stored, read_stored
+from app.reproductions.queries import read_reproduction
+from app.reproductions.schemas import RunningEstimate
+from app.statistics.metrics import matthews
 from tests.factories.databases import opened
 from tests.factories.drivers import LABELS, SIZE, make_subject
 from tests.factories.runs import Bell, ask, read_run, take
 from workers.context import WorkerContext
 from workers.evaluation.types import PredictionBatch
 from workers.tasks.heart import Heart
+from workers.tasks.tally import Tally
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def lease(database: Database) -> Lease:
 
 def _batch(*rows: int) -> PredictionBatch:
     gold = np.array([row % len(LABELS) for row in rows], dtype=np.int16)
-    return PredictionBatch(np.array(rows, dtype=np.int64), [str(row) for row in rows], gold, gold, None)
+    return PredictionBatch(np.array(rows, dtype=np.int64), [str(row) for row in rows], gold, gold.copy(), None)
 
 
 def _until(reached: Callable[[], bool]) -> None:
@@ -69,6 +73,36 @@ def test_progress_and_predictions_are_stored_while_the_next_batch_is_computed(
         _until(lambda: (read_run(context.database, lease.reproduction_id).heartbeat_at or before) > before)
     with context.database.unit_of_work() as session:
         assert session.scalar(select(func.count()).select_from(Prediction)) == 6
+
+
+def test_a_running_run_shows_the_estimate_of_its_own_metric(database: Database, context: WorkerContext) -> None:
+    subject = make_subject(database, metric="mcc", claim={"metric": "mcc"})
+    run_id, lease = ask(database, subject), take(database)
+
+    def shown() -> RunningEstimate | None:
+        with database.unit_of_work() as session:
+            return read_reproduction(session, run_id).estimate
+
+    with Heart(context, lease, Stored()) as heart:
+        heart.stage("inference")
+        heart.expect(SIZE)
+        _until(lambda: read_run(database, run_id).stage == "inference")
+        assert shown() is None
+        confusion = np.zeros((3, 3), dtype=np.int64)
+        for rows in ((0, 1, 2, 3), (4, 5, 6, 7)):
+            batch = _batch(*rows)
+            batch.predicted[0] = (batch.predicted[0] + 1) % 3
+            np.add.at(confusion, (batch.gold, batch.predicted), 1)
+            heart.add(batch)
+            _until(lambda last=rows[-1]: read_run(database, run_id).progress_done == last + 1)  # type: ignore[misc]
+            estimate = shown()
+            assert estimate is not None
+            assert estimate.metric == "mcc"
+            assert estimate.value == pytest.approx(float(matthews(confusion)), abs=1e-12)
+            assert estimate.interval_95[0] < estimate.value < estimate.interval_95[1]
+    # Whoever goes on from here begins with the same numbers.
+    with database.unit_of_work() as session:
+        assert Tally.of(lease.spec, read_stored(session, lease)).estimate == estimate
 
 
 @pytest.mark.parametrize("cause", ["cancelled", "taken by another"])
