@@ -30,6 +30,7 @@ The exit status is 1 where strict float32 disagrees with the reference outside t
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -42,6 +43,7 @@ import torch
 from evaluator.peers import PEERS, missing
 from evaluator.report import (
     STRICT,
+    Line,
     best_rates,
     compare,
     goals,
@@ -50,9 +52,9 @@ from evaluator.report import (
     print_table,
     reached,
 )
-from evaluator.rounds import run_rounds
+from evaluator.rounds import Rounds, run_rounds
 from evaluator.shapes import SHAPES, Shape, write_checkpoint
-from evaluator.texts import sample_pairs
+from evaluator.texts import Pairs, sample_pairs
 
 RESULTS = Path(__file__).parent / "results"
 COUNTS = {"minilm": 2048, "xsmall": 768, "base": 384, "large": 192}
@@ -96,57 +98,73 @@ def _options() -> argparse.Namespace:
 def _measure(shape: Shape, options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     counts = QUICK_COUNTS if options.quick else COUNTS
     pairs = sample_pairs(shape, options.examples or counts[shape.name], seed=20261123)
-    reasons = {name: missing(name, device) for name in PEERS}
-    if shape.real:
-        reasons["FlashDeBERTa float16"] = "not a DeBERTa"
-    names = [name for name, reason in reasons.items() if reason is None and name not in options.without]
     with TemporaryDirectory(prefix="evaluator-") as place:
         folder = Path(place)
         write_checkpoint(shape, folder)
-        failed = {name: reason for name, reason in reasons.items() if reason is not None}
-        names, failed = _exported(names, failed, folder)
         weights_bytes = (folder / "model.safetensors").stat().st_size
-        rounds = run_rounds(
-            names,
-            folder,
-            pairs,
-            device=str(device),
-            threads=options.threads,
-            budget=options.batch_tokens,
-            repeats=1 if options.quick else options.repeats,
-        )
+        rounds, failed = _answered(shape, pairs, folder, options, device)
     found = lines(shape, pairs, rounds, device=device.type)
-    rates = best_rates(rounds)
-    _print_head(shape, pairs.lengths, rates)
-    print_table(found, failed | rounds.failed)
+    _print_head(shape, pairs.lengths, best_rates(rounds))
+    print_table(found, failed)
     checks = goals(shape, found, weights_bytes) if device.type == "cpu" else []
     for what, measured, wanted, more in checks:
         shown = "-" if measured is None else f"{measured:.4g}"
         print(f"  goal: {what} {'>=' if more else '<='} {wanted:.4g}: {shown}, {reached(measured, wanted, more=more)}")
-    golden = None
-    strict = next((peer for peer in rounds.peers if peer.name == STRICT), None)
-    if pairs.golden is not None and strict is not None:
-        golden = compare(strict.logits, pairs.golden)
-        print(f"  stored reference logits: {golden[0]} argmaxes differ, largest change {golden[1]:.1e}")
+    golden = _against_stored(pairs, rounds)
     ours = next((line for line in found if line.name == STRICT), None)
-    wrong = ours is not None and (ours.differ > 0 or ours.largest_change > LARGEST_CHANGE or bool(golden and golden[0]))
     return {
         "examples": len(pairs.lengths),
         "tokens": sum(pairs.lengths),
         "weights_bytes": weights_bytes,
         "random_weights": not shape.real,
-        "matrix_product_rates": rates,
+        "load": os.getloadavg(),
+        "matrix_product_rates": best_rates(rounds),
         "peers": [asdict(line) for line in found],
         "seconds": {peer.name: {"cpu": peer.cpu_s, "wall": peer.wall_s} for peer in rounds.peers},
         "facts": {peer.name: peer.facts for peer in rounds.peers},
-        "left_out": failed | rounds.failed,
+        "left_out": failed,
         "goals": [
             {"goal": what, "measured": value, "wanted": wanted, "result": reached(value, wanted, more=more)}
             for what, value, wanted, more in checks
         ],
         "stored_reference": golden and {"differ": golden[0], "largest_change": golden[1]},
-        "wrong": wrong,
+        "wrong": STRICT in failed or _strays(ours) or bool(golden and golden[0]),
     }
+
+
+def _strays(ours: Line | None) -> bool:
+    return ours is not None and (ours.differ > 0 or ours.largest_change > LARGEST_CHANGE)
+
+
+def _answered(
+    shape: Shape, pairs: Pairs, folder: Path, options: argparse.Namespace, device: torch.device
+) -> tuple[Rounds, dict[str, str]]:
+    """What all peers did that could take part, and why the others could not."""
+    reasons = {name: missing(name, device) for name in PEERS}
+    if shape.real:
+        reasons["FlashDeBERTa float16"] = "not a DeBERTa"
+    names = [name for name, reason in reasons.items() if reason is None and name not in options.without]
+    failed = {name: reason for name, reason in reasons.items() if reason is not None}
+    names, failed = _exported(names, failed, folder)
+    rounds = run_rounds(
+        names,
+        folder,
+        pairs,
+        device=str(device),
+        threads=options.threads,
+        budget=options.batch_tokens,
+        repeats=1 if options.quick else options.repeats,
+    )
+    return rounds, failed | rounds.failed
+
+
+def _against_stored(pairs: Pairs, rounds: Rounds) -> tuple[int, float] | None:
+    strict = next((peer for peer in rounds.peers if peer.name == STRICT), None)
+    if pairs.golden is None or strict is None:
+        return None
+    golden = compare(strict.logits, pairs.golden)
+    print(f"  stored reference logits: {golden[0]} argmaxes differ, largest change {golden[1]:.1e}")
+    return golden
 
 
 def _exported(names: list[str], failed: dict[str, str], folder: Path) -> tuple[list[str], dict[str, str]]:

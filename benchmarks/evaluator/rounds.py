@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -51,22 +51,45 @@ def run_rounds(
             child = stack.enter_context(_Child({**task, "name": name}, threads))
             said = child.hear()
             if said is None:
-                failed[name] = "failed to load or to answer"
+                failed[name] = f"did not load, or did not answer: {child.end()}"
                 continue
             logits = np.load(folder / f"{name}.npy")
             children[name], measured[name] = child, Measured(name, logits, said["peak_bytes"], said["facts"])
         rates = []
         for number in range(repeats):
-            order = list(children)[number % len(children) :] + list(children)[: number % len(children)]
-            rates.append(multiply.ask()["rates"])
-            for name in order:
-                print(f"  round {number + 1}: {name}", file=sys.stderr, flush=True)
-                said = children[name].ask()
-                measured[name].cpu_s.append(said["cpu_s"])
-                measured[name].wall_s.append(said["wall_s"])
-                measured[name].facts = said["facts"]
-        rates.append(multiply.ask()["rates"])
+            rates.append(_rates(multiply))
+            failed |= _round(number, children, measured)
+            for name in failed:
+                # What died in a later round is left out whole: the least of fewer repeats is no fair comparison.
+                children.pop(name, None)
+                measured.pop(name, None)
+        rates.append(_rates(multiply))
     return Rounds(list(measured.values()), rates, failed)
+
+
+def _rates(multiply: "_Child") -> dict[str, float]:
+    said = multiply.ask()
+    if said is None:
+        msg = f"the measurement of matrix products ended: {multiply.end()}"
+        raise RuntimeError(msg)
+    rates: dict[str, float] = said["rates"]
+    return rates
+
+
+def _round(number: int, children: dict[str, "_Child"], measured: dict[str, Measured]) -> dict[str, str]:
+    """One answer of everybody, in rotated order; those that ended instead, and how."""
+    failed = {}
+    shift = number % max(1, len(children))
+    for name in list(children)[shift:] + list(children)[:shift]:
+        print(f"  round {number + 1}: {name}", file=sys.stderr, flush=True)
+        said = children[name].ask()
+        if said is None:
+            failed[name] = f"ended in round {number + 1}: {children[name].end()}"
+            continue
+        measured[name].cpu_s.append(said["cpu_s"])
+        measured[name].wall_s.append(said["wall_s"])
+        measured[name].facts = said["facts"]
+    return failed
 
 
 class _Child:
@@ -87,7 +110,8 @@ class _Child:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate()
+        with suppress(BrokenPipeError):
+            self._process.communicate()
 
     def hear(self) -> dict[str, Any] | None:
         """Its next line; None where it ended instead."""
@@ -96,13 +120,15 @@ class _Child:
         line = self._process.stdout.readline()
         return json.loads(line) if line else None
 
-    def ask(self) -> dict[str, Any]:
-        """One more round."""
+    def ask(self) -> dict[str, Any] | None:
+        """One more round; None where the process ended instead."""
         if self._process.stdin is not None:
-            self._process.stdin.write("\n")
-            self._process.stdin.flush()
-        said = self.hear()
-        if said is None:
-            msg = "a peer ended in the middle of a round"
-            raise RuntimeError(msg)
-        return said
+            with suppress(BrokenPipeError):
+                self._process.stdin.write("\n")
+                self._process.stdin.flush()
+        return self.hear()
+
+    def end(self) -> str:
+        """How it ended; a process that the kernel kills for memory ends by signal 9."""
+        status = self._process.wait(timeout=60)
+        return f"signal {-status}" if status < 0 else f"exit status {status}"

@@ -15,7 +15,7 @@ from app.protocol.driver import AdapterModel, ClassifierModel, DType, InferenceS
 from app.protocol.slices import indices_fingerprint
 from workers.datasets.split import Split
 from workers.evaluation.types import Answers, OnStep
-from workers.runtime.batching import default_budget, padding_share, plan_batches, plan_in_order
+from workers.runtime.batching import default_budget, padding_share, plan_batches, plan_in_order, with_short_start
 from workers.runtime.cache import warm_models
 from workers.runtime.classifier import CheckedModel, check_model, load_classifier, tokenizer_of
 from workers.runtime.devices import choose_device, device_facts, make_deterministic, require_dtype
@@ -67,7 +67,8 @@ class ModelSource:
         # Planned over the whole slice even when part of it is done: the same example is always in the same batch,
         # so a resumed run gives the same bits as an uninterrupted one.
         if order is None:
-            self._batches = plan_batches(self._lengths, budget=self._budget, seed=inference.seed)
+            plan = plan_batches(self._lengths, budget=self._budget, seed=inference.seed)
+            self._batches = with_short_start(plan) if self._device.type == "cpu" else plan
         else:
             self._batches = plan_in_order(self._lengths, order, budget=self._budget, padded=not self._packed)
         self._predictor = Predictor(self._classifier)

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.protocol.driver import DriverSpec, ReleasedPredictions
+from app.protocol.driver import ClassifierModel, DriverSpec, HubSource, ReleasedPredictions
 from app.protocol.errors import DriverError
 from app.protocol.slices import SliceTooLargeError, draw_slice, indices_fingerprint
 from workers.datasets.load import load_split
@@ -20,6 +21,8 @@ from workers.evaluation.released_source import ReleasedSource
 from workers.evaluation.stages import Stages
 from workers.evaluation.stopping import EarlyStop, random_order
 from workers.evaluation.types import OnStage, OnStep, PredictionBatch, PredictionSource, RunFacts
+from workers.runtime.checkpoint import hash_weights_soon
+from workers.runtime.sources import locate_checkpoint
 
 _PACKAGES: Final = ("torch", "transformers", "tokenizers", "safetensors", "peft", "numpy", "pyarrow")
 
@@ -149,6 +152,7 @@ def open_run(
     tried on. Raises DriverError.
     """
     stages = Stages(on_stage)
+    _begin_hashing(spec, catalogue)
     with stages.timed("loading_data"):
         split = load_split(spec.data, root=catalogue, cache=cache)
         rows = _draw(spec, split)
@@ -164,6 +168,14 @@ def environment_facts() -> dict[str, Any]:
     return {"python": platform.python_version(), "machine": platform.machine()} | {
         package: _version(package) for package in _PACKAGES
     }
+
+
+def _begin_hashing(spec: DriverSpec, root: Path) -> None:
+    """Hash local weights while the split is read and torch imported: more than a second for a large model."""
+    model = spec.model
+    if isinstance(model, ClassifierModel) and not isinstance(model.source, HubSource):
+        with suppress(DriverError):
+            hash_weights_soon(locate_checkpoint(model.source, root=root, cache=root), "model.safetensors")
 
 
 def _draw(spec: DriverSpec, split: Split) -> NDArray[np.int64]:

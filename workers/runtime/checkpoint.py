@@ -7,12 +7,13 @@ evidence says which bytes made the predictions.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from app.protocol.errors import DriverError
-from workers.runtime.digests import file_identity, file_sha256
+from workers.runtime.digests import file_identity, file_sha256, hash_soon
 from workers.runtime.safetensors_header import check_header
 
 _MAX_CONFIG_BYTES: Final = 4 << 20
@@ -55,6 +56,13 @@ def inspect_checkpoint(
     digests = {name: file_sha256(files[name]) for name in names}
     _check_pinned(digests, pinned)
     return Checkpoint(folder, settings, digests, tuple(file_identity(path) for path in files.values()))
+
+
+def hash_weights_soon(folder: Path, weights: str) -> None:
+    """Begin to hash the weight files in the background; whatever is wrong with the folder is said by the inspection."""
+    with suppress(DriverError, OSError):
+        files = _plain_files(folder)
+        hash_soon(files[name] for name in _weight_names(folder, files, weights))
 
 
 def _plain_files(folder: Path) -> dict[str, Path]:

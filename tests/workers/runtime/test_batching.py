@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.runtime.batching import default_budget, padding_share, plan_batches, plan_in_order
+from workers.runtime.batching import (
+    default_budget,
+    padding_share,
+    plan_batches,
+    plan_in_order,
+    with_short_start,
+)
 
 pytestmark = pytest.mark.worker
 
@@ -60,3 +66,10 @@ def test_batches_in_order_are_pieces_of_the_order(lengths: list[int], budget: in
         if following is not None:  # none is cut short
             more = [*sizes, lengths[following[0]]]
             assert (len(more) * max(more) if padded else sum(more)) > budget
+
+
+def test_a_short_start_keeps_every_position_in_its_order() -> None:
+    plan = [np.arange(9), np.arange(9, 12)]
+    assert [part.tolist() for part in with_short_start(plan)] == [[0, 1], [2, 3, 4, 5, 6, 7, 8], [9, 10, 11]]
+    assert with_short_start([np.arange(3)])[0].tolist() == [0, 1, 2]
+    assert with_short_start([]) == []

@@ -1,5 +1,6 @@
 import json
 import os
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -121,11 +122,24 @@ def test_a_digest_is_computed_again_when_the_file_changes(tmp_path: Path, monkey
     path.write_bytes(b"one")
     first = file_sha256(path)
     with monkeypatch.context() as patched:
-        patched.setattr(digests, "file_digest", None)
+        patched.setattr(digests, "_computed", None)
         assert file_sha256(path) == first
     path.write_bytes(b"two")
     os.utime(path, ns=(1, 1))
     assert file_sha256(path) != first
+
+
+def test_what_is_hashed_in_the_background_is_waited_for_and_its_failure_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"one")
+    with monkeypatch.context() as patched:
+        patched.setattr(digests, "_computed", None)
+        with pytest.raises(TypeError):
+            file_sha256(path)
+    digests.hash_soon([path])
+    assert file_sha256(path) == sha256(b"one").hexdigest()
 
 
 def test_where_checkpoints_are(copied: Path, tmp_path: Path) -> None:
