@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -116,7 +116,7 @@ def document_panel(document: PaperDocument) -> Panel:
     return boxed(paper.arxiv_id, lines)
 
 
-def boxed(title: str, lines: Iterable[Text]) -> Panel:
+def boxed(title: str, lines: Iterable[RenderableType]) -> Panel:
     """Lines about one thing, in a box."""
     return Panel(Group(*lines), title=any_text(title), title_align="left", width=min(100, console.width))
 
