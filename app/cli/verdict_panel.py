@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
-from app.cli.numbers import as_printed, points, share, span
-from app.cli.show import any_text, boxed, status_text
+from app.cli.numbers import points, reported, share, span
+from app.cli.show import boxed, facts, status_text
 from app.client.models import Decision, RunningEstimate, Verdict
 
 _ESTIMAND: Final = {"finite_population": "on this split", "superpopulation": "for new items"}
@@ -16,13 +15,8 @@ _ESTIMAND: Final = {"finite_population": "on this split", "superpopulation": "fo
 
 def verdict_panel(verdict: Verdict) -> Panel:
     """The verdict with its numbers."""
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(no_wrap=True)
-    facts.add_column()
-    for name, words in _facts(verdict):
-        facts.add_row(Text(name, style="dim"), any_text(words))
     head = Text.assemble(status_text(verdict.status), f"  confidence {verdict.confidence:g}")
-    return boxed(verdict.paper_arxiv_id, [head, Text(""), facts])
+    return boxed(verdict.paper_arxiv_id, [head, Text(""), facts(_facts(verdict))])
 
 
 def estimate_text(estimate: RunningEstimate | None) -> str:
@@ -36,7 +30,7 @@ def estimate_text(estimate: RunningEstimate | None) -> str:
 def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
     cited, decision, axes = verdict.claim_citation, verdict.estimate, verdict.protocol_axes
     yield "claim", f"{cited.row}, {cited.column} ({cited.section})"
-    yield "reported", f"{as_printed(cited.reported_value)} {cited.reported_metric}"
+    yield "reported", f"{reported(cited.reported_value)} ({cited.reported_metric})"
     if decision:
         yield from _decided(decision)
         yield "confidence", _meant(decision, verdict.protocol_match)

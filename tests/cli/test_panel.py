@@ -27,7 +27,7 @@ def shown(status: str, **decision: Any) -> str:  # noqa: ANN401  # fields of the
 
 def test_a_verdict_that_is_reproduced() -> None:
     out = shown("reproduced")
-    assert "91.8 % accuracy" in out
+    assert "91.8 % (accuracy)" in out
     assert "89.75 % to 93.85 %: as reported ± 2.05 points" in out
     assert "91.33 % on this split" in out
     assert "90.00 % to 92.00 %: inside the margin, so reproduced" in out
