@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,26 @@ def test_a_message_that_never_gets_through_fails_in_the_end_and_can_be_told_agai
     wait_until(lambda: states(client, webhook) == ["delivered"])
     assert len({one.id for one in receiver.received}) == 1
     assert read(client, webhook)["failing_since"] is None
+
+
+@pytest.mark.parametrize("webhooks", [QUICK.model_copy(update={"retries_s": (1000.0, 20_000.0)})])
+def test_each_attempt_waits_longer_than_the_one_before(
+    client: httpx.Client, receiver: Receiver, database: Database, subject: Subject
+) -> None:
+    receiver.answer = status(500)
+    webhook = register(client, receiver)
+    issue_verdict(database, subject)
+    waited = []
+    for number in (1, 2):
+        wait_until(lambda number=number: len(deliveries(client, webhook)[0]["attempts"]) == number)
+        (delivery,) = deliveries(client, webhook)
+        last = datetime.fromisoformat(delivery["attempts"][-1]["at"])
+        waited.append((datetime.fromisoformat(delivery["next_attempt_at"]) - last).total_seconds())
+        with database.unit_of_work() as session:
+            session.execute(text("UPDATE webhook_deliveries SET next_attempt_at = now()"))
+    assert 900 <= waited[0] <= 1200  # a tenth more or less, and what the attempt itself took
+    assert 18_000 <= waited[1] <= 22_100
+    wait_until(lambda: states(client, webhook) == ["failed"])
 
 
 @pytest.mark.parametrize("webhooks", [QUICK.model_copy(update={"timeout_s": 0.3})])
