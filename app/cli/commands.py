@@ -55,10 +55,11 @@ def _say_version(wanted: bool) -> None:  # noqa: FBT001  # as Typer calls it
         raise typer.Exit
 
 
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version.")
+]
+
+
 @app.callback()
-def _all(
-    _: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version.")
-    ] = False,  # noqa: FBT002
-) -> None:
+def _all(_: VersionOption = False) -> None:  # noqa: FBT002
     """Re-measure the numbers that papers report, and read the verdicts."""
