@@ -28,7 +28,7 @@ from tests.factories.databases import opened
 from tests.factories.drivers import Subject, make_subject
 from tests.factories.forks import Forks
 from tests.factories.runs import ask, beat, facts, predictions, take
-from tests.factories.served import serving
+from tests.factories.served import serving, serving_at
 
 __all__ = ["script"]
 
@@ -73,7 +73,7 @@ def test_a_run_is_followed_through_a_restart(
             first.process.kill()
         assert wait_until(lambda: bool(away) and "the service is away" in log.read_text(), PATIENCE_S), log.read_text()
         conclude(database)
-        with serving(forks, database_url, redis_url, tmp_path, first.port, VERDICTS_LOG_LEVEL="ERROR"):
+        with serving_at(first.port, forks, database_url, redis_url, tmp_path, VERDICTS_LOG_LEVEL="ERROR"):
             ended = waiting.result(PATIENCE_S)
             command.wait(PATIENCE_S)
             verdict = client.verdict_of(ended)

@@ -3,6 +3,7 @@
 import json
 import threading
 from datetime import datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,10 @@ def deliveries(client: httpx.Client, webhook: Json) -> list[Json]:
 
 def states(client: httpx.Client, webhook: Json) -> list[str]:
     return [one["state"] for one in deliveries(client, webhook)]
+
+
+def attempted(client: httpx.Client, webhook: Json, times: int) -> bool:
+    return [len(one["attempts"]) for one in deliveries(client, webhook)] == [times]
 
 
 def read(client: httpx.Client, webhook: Json) -> Json:
@@ -139,7 +144,7 @@ def test_each_attempt_waits_longer_than_the_one_before(
     issue_verdict(database, subject)
     waited = []
     for number in (1, 2):
-        wait_until(lambda number=number: len(deliveries(client, webhook)[0]["attempts"]) == number)
+        wait_until(partial(attempted, client, webhook, number))
         (delivery,) = deliveries(client, webhook)
         last = datetime.fromisoformat(delivery["attempts"][-1]["at"])
         waited.append((datetime.fromisoformat(delivery["next_attempt_at"]) - last).total_seconds())
@@ -318,7 +323,7 @@ def test_what_a_killed_process_was_at_is_told_again(
     receiver: Receiver,
     tmp_path: Path,
 ) -> None:
-    environment: dict[str, Any] = {"VERDICTS_WEBHOOKS__ALLOW_HTTP": "true", "VERDICTS_WEBHOOKS__ALLOW_PRIVATE": "true"}
+    environment = {"VERDICTS_WEBHOOKS__ALLOW_HTTP": "true", "VERDICTS_WEBHOOKS__ALLOW_PRIVATE": "true"}
     environment |= {"VERDICTS_WEBHOOKS__LEASE_S": "1", "VERDICTS_LOG_LEVEL": "ERROR"}
     key = make_key(database).key
     go = threading.Event()
