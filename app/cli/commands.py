@@ -1,7 +1,8 @@
 """The commands: which there are, what each does in a line, and which module it is in."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from importlib.metadata import version
+from typing import Annotated, ClassVar, Final
 
 import typer
 
@@ -48,6 +49,17 @@ app: Final = typer.Typer(
 )
 
 
+def _say_version(wanted: bool) -> None:  # noqa: FBT001  # as Typer calls it
+    if wanted:
+        typer.echo(version("paper-verdicts"))
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version.")
+]
+
+
 @app.callback()
-def _all() -> None:
+def _all(_: VersionOption = False) -> None:  # noqa: FBT002
     """Re-measure the numbers that papers report, and read the verdicts."""

@@ -59,7 +59,7 @@ def _summarise(statuses: list[str]) -> None:
 def _run_driver(source: LocalRuns, driver: Driver, arxiv_id: str) -> None:
     kind = DriverSpec.model_validate(driver.spec).kind
     text, _ = source.ask(arxiv_id, {"claim": driver.claim_id, "driver": driver.slug, "kind": kind})
-    text = Follower(source, PATIENCE_S).follow(Reproduction.model_validate_json(text).id, known=True)
+    text = Follower(source, PATIENCE_S).watch(Reproduction.model_validate_json(text).id)
     console.print(verdict_panel(ShownVerdict.model_validate_json(text)))
 
 

@@ -38,7 +38,7 @@ class Follower:
         self._is_seen = known
         again = f"the run {run_id} goes on; to follow it again: verdicts follow {run_id}{self._where}"
         try:
-            return self._verdict(run_id)
+            return self.watch(run_id)
         except NoVerdictError:
             raise
         except KeyboardInterrupt as interrupt:
@@ -53,7 +53,8 @@ class Follower:
                 error.add_note(again)
             raise
 
-    def _verdict(self, run_id: UUID) -> str:
+    def watch(self, run_id: UUID) -> str:
+        """The same without a word about the way back, for who stops the run by stopping everything."""
         with _shown() as shown:
             watch = Watch(self._patience_s, _Away(shown))
             last = None

@@ -22,6 +22,11 @@ def points(difference: float) -> str:
     return f"{whole}.{digits:0<{_DIGITS}} points"
 
 
+def reported(value: float) -> str:
+    """A reported value in percent, and as the paper prints it, where that is something else."""
+    return as_printed(value) if value > 1 else f"{share(value)}, printed as {value!r}"
+
+
 def as_printed(value: float) -> str:
     """A reported value as the paper prints it. What is above 1 can only be a percentage."""
     return f"{value!r} %" if value > 1 else repr(value)

@@ -73,7 +73,7 @@ def connected(data_dir: Path | None) -> Settings:
 def _refuse_other_databases(url: str | None) -> None:
     """Say so before a driver that is not installed is looked for. The URL may hold a password: it is not repeated."""
     try:
-        is_ours = url is None or make_url(url).drivername == _DRIVER
+        is_ours = not url or make_url(url).drivername == _DRIVER
     except ArgumentError:
         is_ours = False
     if not is_ours:

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from typing import Final
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.numbers import as_printed, share
+from app.cli.numbers import as_printed, reported, share
 from app.cli.plain import plain
 from app.client.models import (
     AuditEntry,
@@ -82,8 +83,8 @@ def _measures(driver: Driver) -> str:
     try:
         claim, data, piece = driver.spec["claim"], driver.spec["data"], driver.spec["slice"]
         size = piece["size"] or data["size"]
-        reported = as_printed(float(claim["reported_value"]))
-        return f"{claim['row']}: {reported} on {data['name']} {data['split']}, {piece['kind']} {size:,}"
+        printed = as_printed(float(claim["reported_value"]))
+        return f"{claim['row']}: {printed} on {data['name']} {data['split']}, {piece['kind']} {size:,}"
     except (KeyError, TypeError, ValueError):  # another version of the service may specify drivers otherwise
         return driver.description
 
@@ -104,7 +105,7 @@ def document_panel(document: PaperDocument) -> Panel:
     """A paper with its verdicts."""
     paper = document.paper
     facts = [paper.primary_category, paper.venue, f"version {document.latest_version.version}"]
-    lines: list[Text] = [
+    lines: list[RenderableType] = [
         any_text(paper.title, style="bold"),
         any_text(" · ".join(fact for fact in facts if fact) + (" · withdrawn" if paper.withdrawn else ""), style="dim"),
     ]
@@ -116,21 +117,29 @@ def document_panel(document: PaperDocument) -> Panel:
     return boxed(paper.arxiv_id, lines)
 
 
-def boxed(title: str, lines: Iterable[Text]) -> Panel:
+def boxed(title: str, lines: Iterable[RenderableType]) -> Panel:
     """Lines about one thing, in a box."""
     return Panel(Group(*lines), title=any_text(title), title_align="left", width=min(100, console.width))
 
 
-def _verdict_lines(verdict: DocumentVerdict) -> list[Text]:
+def facts(named: Iterable[tuple[str, str]]) -> Table:
+    """Facts with their names, one below the other; long ones go on below themselves."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name, words in named:
+        table.add_row(Text(name, style="dim"), any_text(words))
+    return table
+
+
+def _verdict_lines(verdict: DocumentVerdict) -> list[RenderableType]:
     cited = verdict.claim_citation
     first = Text.assemble((f"{verdict.kind}  ", "bold"), status_text(verdict.status))
     first.append(f"  confidence {verdict.confidence:g}, protocol {verdict.protocol_match}")
-    where = f"{cited.section}, {cited.row}, {cited.column}"
-    return [
-        first,
-        any_text(f"      reported  {as_printed(cited.reported_value)}  ({where})"),
-        any_text(f"      measured  {share(verdict.score)}"),
-        any_text(
-            f"      issued    {verdict.computed_at:%Y-%m-%d %H:%M:%S} UTC by {verdict.agent_version}", style="dim"
-        ),
-    ]
+    named = (
+        ("claim", f"{cited.row}, {cited.column} ({cited.section})"),
+        ("reported", f"{reported(cited.reported_value)} ({cited.reported_metric})"),
+        ("measured", share(verdict.score)),
+        ("issued", f"{verdict.computed_at:%Y-%m-%d %H:%M:%S} UTC by {verdict.agent_version}"),
+    )
+    return [first, Padding(facts(named), (0, 0, 0, 6))]

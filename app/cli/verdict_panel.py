@@ -6,8 +6,8 @@ from typing import Final
 from rich.panel import Panel
 from rich.text import Text
 
-from app.cli.numbers import as_printed, points, share, span
-from app.cli.show import any_text, boxed, status_text
+from app.cli.numbers import points, reported, share, span
+from app.cli.show import boxed, facts, status_text
 from app.client.models import Decision, RunningEstimate, Verdict
 
 _ESTIMAND: Final = {"finite_population": "on this split", "superpopulation": "for new items"}
@@ -15,7 +15,8 @@ _ESTIMAND: Final = {"finite_population": "on this split", "superpopulation": "fo
 
 def verdict_panel(verdict: Verdict) -> Panel:
     """The verdict with its numbers."""
-    return boxed(verdict.paper_arxiv_id, _lines(verdict))
+    head = Text.assemble(status_text(verdict.status), f"  confidence {verdict.confidence:g}")
+    return boxed(verdict.paper_arxiv_id, [head, Text(""), facts(_facts(verdict))])
 
 
 def estimate_text(estimate: RunningEstimate | None) -> str:
@@ -26,44 +27,47 @@ def estimate_text(estimate: RunningEstimate | None) -> str:
     return f"{share(estimate.value)} [{low:.2f}, {high:.2f}]"
 
 
-def _lines(verdict: Verdict) -> Iterator[Text]:
+def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
     cited, decision, axes = verdict.claim_citation, verdict.estimate, verdict.protocol_axes
-    yield Text.assemble(status_text(verdict.status), f"  confidence {verdict.confidence:g}")
+    yield "claim", f"{cited.row}, {cited.column} ({cited.section})"
+    yield "reported", f"{reported(cited.reported_value)} ({cited.reported_metric})"
     if decision:
-        yield any_text(_confidence(decision, verdict.protocol_match), style="dim")
-    yield Text("")
-    yield any_text(f"claim      {cited.row}, {cited.column} ({cited.section})")
-    yield any_text(f"reported   {as_printed(cited.reported_value)} {cited.reported_metric}")
-    if decision:
-        yield from map(any_text, _decided(decision))
+        yield from _decided(decision)
+        yield "confidence", _meant(decision, verdict.protocol_match)
     else:
-        yield any_text(f"measured   {share(verdict.score)}")
+        yield "measured", share(verdict.score)
     if axes:
         protocol = f"model {axes.model}, data {axes.data}, metric {axes.metric}, inference {axes.inference}"
-        yield any_text(f"protocol   {verdict.protocol_match}: {protocol}")
-    yield any_text(f"verdict    {verdict.id} (number {verdict.sequence} of kind {verdict.kind})", style="dim")
+        yield "protocol", f"{verdict.protocol_match}: {protocol}"
+    yield "verdict", f"{verdict.id} (number {verdict.sequence} of kind {verdict.kind})"
 
 
-def _confidence(decision: Decision, match: str) -> str:
+def _decided(decision: Decision) -> Iterator[tuple[str, str]]:
+    allowed = (decision.reported - decision.margin, decision.reported + decision.margin)
+    yield "margin", f"{span(allowed)}: as reported ± {points(decision.margin)}"
+    yield "measured", f"{share(decision.estimate)} {_ESTIMAND.get(decision.estimand, decision.estimand)}"
+    if decision.interval_95[0] == decision.interval_95[1]:
+        yield "interval", "none: every example of the split was measured, so there is no sampling error"
+    else:
+        inside, outside = _consequences(decision)
+        yield "90 % interval", span(decision.interval_90) + inside
+        yield "95 % interval", span(decision.interval_95) + outside
+    if decision.more_examples_needed:
+        yield "undecided", f"about {decision.more_examples_needed:,} more examples would decide"
+
+
+def _consequences(decision: Decision) -> tuple[str, str]:
+    """What follows from the 90 % and from the 95 % interval, by the rule that made the verdict."""
+    if decision.status == "reproduced":
+        return ": inside the margin, so reproduced", ""
+    if decision.status == "not_reproduced":
+        return "", f": wholly {decision.direction or 'outside'} the margin, so not reproduced"
+    return ": not inside the margin", ": not outside of it either, so inconclusive"
+
+
+def _meant(decision: Decision, match: str) -> str:
     """What the number means: docs/decision-rule.md."""
     inside, outside = decision.p_inside, 1 - decision.p_inside
     is_inside = decision.status == "reproduced" or (decision.status == "inconclusive" and inside >= outside)
     p, side = (inside, "inside") if is_inside else (outside, "outside")
-    protocol = f"times {decision.ceiling:g} for the protocol ({match})"
-    return f"probability {p:.4f} that the value is {side} the margin, {protocol}"
-
-
-def _decided(decision: Decision) -> Iterator[str]:
-    allowed = (decision.reported - decision.margin, decision.reported + decision.margin)
-    yield f"margin     {span(allowed)}, which is reported ± {points(decision.margin)}"
-    where = _ESTIMAND.get(decision.estimand, decision.estimand)
-    yield f"measured   {share(decision.estimate)} {where}"
-    if decision.interval_95[0] == decision.interval_95[1]:
-        yield "intervals  none: every example of the split was measured, there is no sampling error"
-        return
-    inside = allowed[0] <= decision.interval_90[0] and decision.interval_90[1] <= allowed[1]
-    outside = decision.interval_95[1] < allowed[0] or decision.interval_95[0] > allowed[1]
-    yield f"90 % int.  {span(decision.interval_90)}: {'inside' if inside else 'not inside'} the margin"
-    yield f"95 % int.  {span(decision.interval_95)}: {'outside' if outside else 'not wholly outside'} the margin"
-    if decision.more_examples_needed:
-        yield f"undecided  about {decision.more_examples_needed:,} more examples would decide"
+    return f"probability {p:.4f} of being {side} the margin, times {decision.ceiling:g} for the protocol ({match})"

@@ -4,6 +4,7 @@ import inspect
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,11 @@ def loaded_by(*arguments: str) -> set[str]:
 
 def test_the_help_loads_nothing_that_it_does_not_show() -> None:
     assert loaded_by("--help") & (DATABASE | SERVICE | MATHEMATICS | {"httpx", "pydantic", "app.client"}) == set()
+
+
+def test_the_version_is_the_packages() -> None:
+    done = subprocess.run([sys.executable, "-m", "app.cli", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == version("paper-verdicts")
 
 
 def test_a_command_to_a_service_loads_the_client_and_nothing_of_the_service(script: Script) -> None:

@@ -97,7 +97,7 @@ def test_a_run_is_asked_for_and_followed_to_its_verdict(run: Run, world: World) 
     other = run(*wait, "--expect", "not_reproduced")
     worker.join()
     assert other.code == 6
-    assert "measured   75.00 %" in other.out
+    assert "75.00 % on this split" in other.out
     assert other.err.splitlines()[-1] == "verdicts: the verdict is reproduced, not not_reproduced"
     run_id = json.loads(done.out)["reproduction"]
     assert json.loads(run("follow", run_id, "--json").out)["id"] == json.loads(done.out)["id"]

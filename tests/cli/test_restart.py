@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,7 +28,7 @@ from tests.factories.databases import opened
 from tests.factories.drivers import Subject, make_subject
 from tests.factories.forks import Forks
 from tests.factories.runs import ask, beat, facts, predictions, take
-from tests.factories.served import serving
+from tests.factories.served import serving, serving_at
 
 __all__ = ["script"]
 
@@ -71,7 +73,7 @@ def test_a_run_is_followed_through_a_restart(
             first.process.kill()
         assert wait_until(lambda: bool(away) and "the service is away" in log.read_text(), PATIENCE_S), log.read_text()
         conclude(database)
-        with serving(forks, database_url, redis_url, tmp_path, first.port, VERDICTS_LOG_LEVEL="ERROR"):
+        with serving_at(first.port, forks, database_url, redis_url, tmp_path, VERDICTS_LOG_LEVEL="ERROR"):
             ended = waiting.result(PATIENCE_S)
             command.wait(PATIENCE_S)
             verdict = client.verdict_of(ended)
@@ -95,6 +97,27 @@ def test_a_run_that_was_lost_is_named_with_the_way_back(
     assert (lost.returncode, lost.stdout) == (5, "")
     assert "verdicts: the service has been away for" in lost.stderr
     assert f"to follow it again: verdicts follow {run['id']} --server {script.url}" in lost.stderr.splitlines()[-1]
+
+
+def test_ctrl_c_ends_the_watching_and_says_how_to_go_on(forks: Forks, script: Script, tmp_path: Path) -> None:
+    run, over = run_json("running"), threading.Event()
+    path = f"/v1/reproductions/{run['id']}"
+    script.on(path, Answer(body=run))
+
+    def silent() -> Iterator[bytes]:
+        yield b": hello\n\n"
+        over.wait(PATIENCE_S)
+
+    script.on(f"{path}/events", Answer(pieces=silent(), headers=STREAM))
+    log = tmp_path / "follow.log"
+    command = forks.start(["follow", run["id"], "--server", script.url], {"PATH": os.environ["PATH"]}, log)
+    assert wait_until(lambda: log.exists() and "running" in log.read_text(), PATIENCE_S)
+    command.send_signal(signal.SIGINT)
+    command.wait(PATIENCE_S)
+    over.set()
+    last = log.read_text().splitlines()[-1]
+    goes_on = f"the run {run['id']} goes on; to follow it again: verdicts follow {run['id']} --server {script.url}"
+    assert last == f"verdicts: {goes_on}"
 
 
 @pytest.fixture

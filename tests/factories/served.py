@@ -29,13 +29,17 @@ class Served:
 
 
 @contextmanager
-def serving(
-    forks: Forks, database_url: str, redis_url: str, folder: Path, port: int | None = None, **settings: str
-) -> Iterator[Served]:
-    """The service, ready; `settings` are environment variables. It is ended with the block.
+def serving(forks: Forks, database_url: str, redis_url: str, folder: Path, **settings: str) -> Iterator[Served]:
+    """The service, ready; `settings` are environment variables. It is ended with the block."""
+    with serving_at(None, forks, database_url, redis_url, folder, **settings) as served:
+        yield served
 
-    `port` is the one of a service that was there before.
-    """
+
+@contextmanager
+def serving_at(
+    port: int | None, forks: Forks, database_url: str, redis_url: str, folder: Path, **settings: str
+) -> Iterator[Served]:
+    """The same on the port of a service that was there before."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("VERDICTS_", "OTEL_"))}
     kept |= {"VERDICTS_DATABASE_URL": database_url, "VERDICTS_REDIS_URL": redis_url, **settings}
     for attempt in range(5):  # somebody else may look for a port at the same moment

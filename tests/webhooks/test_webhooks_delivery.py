@@ -2,6 +2,8 @@
 
 import json
 import threading
+from datetime import datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,10 @@ def deliveries(client: httpx.Client, webhook: Json) -> list[Json]:
 
 def states(client: httpx.Client, webhook: Json) -> list[str]:
     return [one["state"] for one in deliveries(client, webhook)]
+
+
+def attempted(client: httpx.Client, webhook: Json, times: int) -> bool:
+    return [len(one["attempts"]) for one in deliveries(client, webhook)] == [times]
 
 
 def read(client: httpx.Client, webhook: Json) -> Json:
@@ -127,6 +133,26 @@ def test_a_message_that_never_gets_through_fails_in_the_end_and_can_be_told_agai
     wait_until(lambda: states(client, webhook) == ["delivered"])
     assert len({one.id for one in receiver.received}) == 1
     assert read(client, webhook)["failing_since"] is None
+
+
+@pytest.mark.parametrize("webhooks", [QUICK.model_copy(update={"retries_s": (1000.0, 20_000.0)})])
+def test_each_attempt_waits_longer_than_the_one_before(
+    client: httpx.Client, receiver: Receiver, database: Database, subject: Subject
+) -> None:
+    receiver.answer = status(500)
+    webhook = register(client, receiver)
+    issue_verdict(database, subject)
+    waited = []
+    for number in (1, 2):
+        wait_until(partial(attempted, client, webhook, number))
+        (delivery,) = deliveries(client, webhook)
+        last = datetime.fromisoformat(delivery["attempts"][-1]["at"])
+        waited.append((datetime.fromisoformat(delivery["next_attempt_at"]) - last).total_seconds())
+        with database.unit_of_work() as session:
+            session.execute(text("UPDATE webhook_deliveries SET next_attempt_at = now()"))
+    assert 900 <= waited[0] <= 1200  # a tenth more or less, and what the attempt itself took
+    assert 18_000 <= waited[1] <= 22_100
+    wait_until(lambda: states(client, webhook) == ["failed"])
 
 
 @pytest.mark.parametrize("webhooks", [QUICK.model_copy(update={"timeout_s": 0.3})])
@@ -297,7 +323,7 @@ def test_what_a_killed_process_was_at_is_told_again(
     receiver: Receiver,
     tmp_path: Path,
 ) -> None:
-    environment: dict[str, Any] = {"VERDICTS_WEBHOOKS__ALLOW_HTTP": "true", "VERDICTS_WEBHOOKS__ALLOW_PRIVATE": "true"}
+    environment = {"VERDICTS_WEBHOOKS__ALLOW_HTTP": "true", "VERDICTS_WEBHOOKS__ALLOW_PRIVATE": "true"}
     environment |= {"VERDICTS_WEBHOOKS__LEASE_S": "1", "VERDICTS_LOG_LEVEL": "ERROR"}
     key = make_key(database).key
     go = threading.Event()

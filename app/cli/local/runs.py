@@ -20,6 +20,8 @@ from app.reproductions.schemas import ReproductionPost
 from app.verdicts.queries import read_verdict
 
 _POLL_S: Final = 0.2
+_API_S: Final = 5.0
+"""So long an API that hangs is waited for."""
 
 
 class LocalRuns(Local):
@@ -56,7 +58,7 @@ class LocalRuns(Local):
         if url is None:
             return
         # The database is at hand: what keeps the API from telling is not waited for.
-        with Client(url, retries=Retries(most=0, outage_s=0)) as client, suppress(ClientError):
+        with Client(url, timeout_s=_API_S, retries=Retries(most=0, outage_s=0)) as client, suppress(ClientError):
             yield from client.updates(run_id)
 
     def _looked_at(self, run_id: UUID, last: Reproduction | None, watch: Watch) -> Iterator[Reproduction]:

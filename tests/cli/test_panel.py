@@ -1,0 +1,71 @@
+"""What a verdict looks like in a terminal: one unit throughout, and how the verdict follows from the numbers."""
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from rich.console import Console
+
+from app.cli.numbers import points
+from app.cli.verdict_panel import verdict_panel
+from app.client.models import Verdict
+
+EXAMPLES: Final = Path(__file__).resolve().parents[2] / "app" / "examples.json"
+
+
+def shown(status: str, **decision: Any) -> str:  # noqa: ANN401  # fields of the decision
+    verdict = json.loads(EXAMPLES.read_text(encoding="utf-8"))["VerdictRead"]
+    known = {"reported": 0.918, "margin": 0.0205, "estimate": 0.9133, "ceiling": 0.85, "p_inside": 0.99}
+    intervals = {"interval_90": (0.90, 0.92), "interval_95": (0.89, 0.93), "more_examples_needed": None}
+    verdict["estimate"] |= {**known, **intervals, "status": status, "direction": None, **decision}
+    out = StringIO()
+    Console(file=out, width=110).print(verdict_panel(Verdict.model_validate({**verdict, "status": status})))
+    return " ".join(out.getvalue().replace("│", " ").split())  # however it is wrapped
+
+
+def test_a_verdict_that_is_reproduced() -> None:
+    out = shown("reproduced")
+    assert "91.8 % (accuracy)" in out
+    assert "89.75 % to 93.85 %: as reported ± 2.05 points" in out
+    assert "91.33 % on this split" in out
+    assert "90.00 % to 92.00 %: inside the margin, so reproduced" in out
+    assert "89.00 % to 93.00 %" in out
+    assert "probability 0.9900 of being inside the margin, times 0.85 for the protocol (proxy)" in out
+    assert "0.91" not in out  # nothing stands there as a fraction
+
+
+@pytest.mark.parametrize(
+    ("status", "decision", "words"),
+    [
+        (
+            "not_reproduced",
+            {"direction": "below", "p_inside": 0.01},
+            ["wholly below the margin, so not reproduced", "probability 0.9900 of being outside the margin"],
+        ),
+        (
+            "inconclusive",
+            {"more_examples_needed": 1234, "p_inside": 0.4},
+            [
+                "not inside the margin",
+                "not outside of it either, so inconclusive",
+                "1,234 more examples",
+                "probability 0.6000 of being outside",
+            ],
+        ),
+        ("reproduced", {"interval_90": (0.91, 0.91), "interval_95": (0.91, 0.91)}, ["there is no sampling error"]),
+    ],
+)
+def test_what_follows_from_what(status: str, decision: dict[str, Any], words: list[str]) -> None:
+    out = shown(status, **decision)
+    assert [one for one in words if one not in out] == []
+
+
+def test_points_have_as_many_digits_as_they_have() -> None:
+    assert [points(value) for value in (0.02, 0.0105, 0.01005, 0.010005)] == [
+        "2.00 points",
+        "1.05 points",
+        "1.005 points",
+        "1.0005 points",
+    ]
