@@ -1,5 +1,6 @@
 """Texts that mean something to whoever reads a stream or a message are told as they are, in one event each."""
 
+import json
 from collections.abc import Callable
 
 import httpx
@@ -51,4 +52,6 @@ def test_streams_and_webhooks_tell_hostile_texts_as_they_are(
             assert told[-1] == {"paper": PAPER, "verdict": client.get(verdict.headers["location"]).json()}
         assert stream.retry_ms == 2000
     receiver.wait_for(len(words))
-    assert [one["data"] for one in receiver.verified(hook["secret"])] == told
+    messages = receiver.verified(hook["secret"])
+    assert messages == [json.loads(one.body) for one in receiver.received]
+    assert [json.loads(one.body)["data"] for one in receiver.received] == told
