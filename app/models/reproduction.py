@@ -112,6 +112,8 @@ class Reproduction(Base):
     cancel_requested_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     progress_done: Mapped[int] = mapped_column(default=0)
     progress_total: Mapped[int | None]
+    progress_taken: Mapped[int] = mapped_column(server_default="0")
+    """What was done when the present attempt began: one that was lost after more than that does not count."""
     progress_correct: Mapped[int] = mapped_column(default=0)
     progress_estimate: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     """The running estimate of a metric that the counts alone do not give, as the worker last reported it."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Row, ScalarSelect, func, select, text, update
+from sqlalchemy import ColumnElement, Row, ScalarSelect, case, func, select, text, update
 from sqlalchemy.orm import Session
 
 from app.core.settings import QueueSettings
@@ -27,6 +27,9 @@ from app.reproductions.turns import QUEUE_ORDER, RUNS, WAITS
 RUNNING, QUEUED = ReproductionState.running, ReproductionState.queued
 RING_SOON: Final = text("to_timestamp(0)")
 """As `rung_at`: the next sweep of anybody rings, once the run may be taken."""
+LOST_WITH_HEADWAY: Final = (Reproduction.state == RUNNING) & (Reproduction.progress_done > Reproduction.progress_taken)
+"""Of a run whose lease ran out: its attempt stored more than it found, and does not count. Each that does not count has
+one prediction less to make, so there is an end to them; what kills its workers at one place has it after a few."""
 _UNREADABLE: Final = DriverError(
     "spec_unreadable",
     "The run was asked for with a driver specification that this version of the service does not read. "
@@ -102,7 +105,8 @@ def _take_first(
             state=RUNNING,
             stage="starting",
             fence=Reproduction.fence + 1,
-            attempt=Reproduction.attempt + 1,
+            attempt=Reproduction.attempt + 1 - case((LOST_WITH_HEADWAY, 1), else_=0),
+            progress_taken=Reproduction.progress_done,
             worker=worker,
             lease_until=func.now() + timedelta(seconds=queue.lease_s),
             heartbeat_at=func.now(),

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_worker_processes")),
         prefixes=["UNLOGGED"],
     )
+    op.add_column("reproductions", sa.Column("progress_taken", sa.Integer(), server_default="0", nullable=False))
     op.create_table(
         "rings",
         sa.Column("reproduction_id", sa.Uuid(), nullable=False),
@@ -35,4 +36,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("rings")
+    op.drop_column("reproductions", "progress_taken")
     op.drop_table("worker_processes")

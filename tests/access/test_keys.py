@@ -1,5 +1,6 @@
 """Keys: made once, kept as hashes, asked for at every door but the public ones, and gone when revoked."""
 
+import hmac
 import re
 import time
 from collections.abc import Iterator
@@ -176,6 +177,29 @@ def test_a_wrong_secret_is_wrong_for_a_key_that_is_remembered_too(database: Data
     keyring.find(key.key)
     with pytest.raises(KeyInvalidError):
         keyring.find(f"{key.prefix}.{other.key.split('.')[1]}")
+
+
+def test_each_key_that_is_none_costs_one_comparison_of_digests_in_constant_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, revoked = make_key(database), make_key(database)
+    with database.unit_of_work() as session:
+        revoke_key(session, revoked.prefix)
+    secret = key.key.split(".")[1]
+    compared: list[tuple[int, int]] = []
+    compare = hmac.compare_digest
+
+    def watched(one: bytes, other: bytes) -> bool:
+        compared.append((len(one), len(other)))
+        return compare(one, other)
+
+    monkeypatch.setattr("app.access.keyring.hmac.compare_digest", watched)
+    keyring = Keyring(database, 1.0, Clock())
+    for token in (f"{key.prefix}.{secret[::-1]}", f"pv_000000000000.{secret}", revoked.key):
+        with pytest.raises(KeyInvalidError):
+            keyring.find(token)
+    assert keyring.find(key.key).id
+    assert compared == [(32, 32)] * 4
 
 
 def last_used(database: Database, prefix: str) -> Any:  # noqa: ANN401  # a moment or None

@@ -94,6 +94,28 @@ def test_an_api_killed_between_commit_and_doorbell_has_accepted_the_run(world: W
     assert (run.state.value, run.spec["slug"]) == ("succeeded", OTHERS[2])
 
 
+def test_an_api_that_is_told_to_stop_answers_what_it_was_asked(world: World) -> None:
+    api = world.api()
+    with ThreadPoolExecutor(1) as client, world.connection() as connection:
+        with held(connection, ASKING):
+            answer = client.submit(world.post, RESCORED, driver=OTHERS[3], force=True)
+            wait_until_held(connection, ASKING)
+            api.send(signal.SIGTERM)
+            wait_for("it takes no more", lambda: not _takes_more(world))
+        accepted = answer.result()
+    assert accepted.status_code == HTTPStatus.ACCEPTED
+    wait_for("the API has left", lambda: not api.alive())
+    assert UUID(accepted.json()["id"]) in _runs(world)
+
+
+def _takes_more(world: World) -> bool:
+    try:
+        httpx.get(f"{world.base}/healthz", timeout=30)
+    except httpx.HTTPError:
+        return False
+    return True
+
+
 def _runs(world: World) -> set[UUID]:
     with world.database.unit_of_work() as session:
         return set(session.scalars(text("SELECT id FROM reproductions")))

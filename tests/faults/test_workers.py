@@ -230,6 +230,48 @@ def test_a_worker_that_is_told_to_stop_hands_back_a_long_run(world: World) -> No
     world.cancel(run_id)
 
 
+def told_to_stop_while_loading(world: World, worker: Process, _: psycopg.Connection) -> UUID:
+    run_id = world.ask_minilm(60)
+    world.until(run_id, "running")
+    worker.send(signal.SIGTERM)
+    return run_id
+
+
+def told_to_stop_at(place: str) -> Callable[[World, Process, psycopg.Connection], UUID]:
+    def stop(world: World, worker: Process, connection: psycopg.Connection) -> UUID:
+        with held(connection, place):
+            run_id = world.ask(RESCORING)
+            wait_until_held(connection, place)
+            worker.send(signal.SIGTERM)
+        return run_id
+
+    return stop
+
+
+STOPS: dict[str, Callable[[World, Process, psycopg.Connection], UUID]] = {
+    "while taking": told_to_stop_at(TAKING),
+    "loading": told_to_stop_while_loading,
+    "storing predictions": told_to_stop_at(PREDICTIONS),
+    "between verdict and commit": told_to_stop_at(VERDICT),
+}
+
+
+@pytest.mark.parametrize("stage", STOPS)
+def test_a_worker_told_to_stop_at_any_stage_costs_its_run_no_attempt(
+    stage: str, world: World, connection: psycopg.Connection
+) -> None:
+    worker = world.worker(**LONG_LEASE)
+    run_id = STOPS[stage](world, worker, connection)
+    wait_for("the worker has left", lambda: not worker.alive())
+    left = world.run(run_id)
+    assert (left.state.value, left.attempt) in {("queued", 0), ("succeeded", 1)}
+    if stage == "between verdict and commit":
+        assert left.state.value == "succeeded"
+    world.worker("another")
+    run = world.until(run_id)
+    assert (run.state.value, run.attempt, run.error) == ("succeeded", 1, None)
+
+
 # --- starved
 
 

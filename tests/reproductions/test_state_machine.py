@@ -55,6 +55,7 @@ class Run:
     error: str | None = None
     verdict: UUID | None = None
     stored: set[int] = field(default_factory=set)
+    began_with: int = 0
 
     @property
     def size(self) -> int:
@@ -64,6 +65,10 @@ class Run:
         waits = self.state is State.queued and not self.backing_off
         lost = self.state is State.running and self.lease_expired
         return (waits or lost) and not self.cancelling and not self.overdue and self.attempt < QUEUE.max_attempts
+
+    def lost_attempts(self) -> int:
+        """How much the attempt counts whose lease ran out: not at all, where it stored something new."""
+        return 0 if len(self.stored) > self.began_with else 1
 
     def belongs_to(self, lease: Lease) -> bool:
         return self.state is State.running and self.fence == lease.fence
@@ -153,7 +158,9 @@ class LifeOfRuns(RuleBasedStateMachine):
         assert lease is not None
         assert lease.reproduction_id == waiting[0][2]
         run = self.model[lease.reproduction_id]
-        run.state, run.lease_expired = State.running, False
+        if run.state is State.running:
+            run.attempt -= 1 - run.lost_attempts()
+        run.state, run.lease_expired, run.began_with = State.running, False, len(run.stored)
         run.fence, run.attempt = run.fence + 1, run.attempt + 1
         assert (lease.fence, lease.attempt) == (run.fence, run.attempt)
         with self.database.unit_of_work() as session:
@@ -380,10 +387,10 @@ def _swept(run: Run) -> list[str]:
     lost = run.state is State.running and run.lease_expired
     if run.cancelling and (lost or run.state is State.queued):
         actions, run.state = ["cancelled"], State.cancelled
-    elif lost and run.attempt >= QUEUE.max_attempts:
+    elif lost and run.attempt >= QUEUE.max_attempts and run.lost_attempts():
         actions, run.state, run.error = ["failed"], State.failed, "worker_lost"
     elif lost:
-        actions, run.state = ["requeued"], State.queued
+        actions, run.state, run.attempt = ["requeued"], State.queued, run.attempt - 1 + run.lost_attempts()
     if run.state is State.queued and run.overdue:
         actions, run.state = [*actions, "expired"], State.expired
     return actions

@@ -21,7 +21,7 @@ from app.reproductions.sweep import SweepResult, sweep
 from app.reproductions.sweeper import Sweeper
 from tests.factories.databases import opened
 from tests.factories.drivers import Subject, make_subject
-from tests.factories.runs import QUEUE, Bell, ask, let_pass, read_run, take, try_take
+from tests.factories.runs import QUEUE, Bell, ask, beat, let_pass, predictions, read_run, take, try_take
 
 NOTHING = SweepResult()
 
@@ -158,6 +158,33 @@ def test_a_run_that_kills_its_workers_fails_after_its_last_attempt(database: Dat
     assert run.error is not None
     assert (run.error["code"], run.error["type"]) == ("worker_lost", "urn:paper-verdicts:problem:worker_lost")
     assert _sweep(database) == NOTHING
+
+
+def test_an_attempt_that_stored_something_new_does_not_count_when_its_worker_dies(
+    database: Database, subject: Subject
+) -> None:
+    run_id = ask(database, subject, queue=QueueSettings(max_attempts=1))
+    for done in range(1, 5):
+        lease = take(database)
+        assert (lease.attempt, lease.fence) == (1, done)
+        beat(database, lease, predictions(range(done)))
+        let_pass(database, run_id, "lease_until")
+        assert _sweep(database) == SweepResult(requeued=1, rung=1)
+        assert read_run(database, run_id).attempt == 0
+    beat(database, take(database), predictions(range(4)))  # nothing new
+    let_pass(database, run_id, "lease_until")
+    assert _sweep(database) == SweepResult(failed=1)
+    run = read_run(database, run_id)
+    assert (run.state, run.attempt, run.fence) == ("failed", 1, 5)
+    assert (run.error or {})["code"] == "worker_lost"
+
+
+def test_a_lost_run_that_is_taken_at_once_counts_as_little(database: Database, subject: Subject) -> None:
+    run_id = ask(database, subject)
+    beat(database, take(database), predictions(range(2)))
+    for attempt in (1, 2):  # the first one made headway
+        let_pass(database, run_id, "lease_until")
+        assert take(database).attempt == attempt
 
 
 def test_a_cancelled_run_whose_worker_died_is_cancelled(database: Database, subject: Subject) -> None:
