@@ -1,7 +1,7 @@
 """What every HTTP message passes first and last.
 
-HEAD is GET without the body; a 413 is a problem like any other; a compressed body has a tag of its own, and problems
-are kept by no cache.
+HEAD is GET without the body; a 413 is a problem like any other; a compressed body has a tag of its own; problems, and
+what says nothing of caches, are kept by none.
 """
 
 from collections.abc import Iterable
@@ -49,7 +49,10 @@ class _Answer:
             await response(self._scope, self._receive, self._send)
             return
         if message["type"] == "http.response.start":
-            message = {**message, "headers": _finished(message.get("headers", []))}
+            headers = _finished(message.get("headers", []))
+            if self._head:  # what is not made for a HEAD has no length; to say 0 would be untrue of the GET
+                headers = [pair for pair in headers if pair != (b"content-length", b"0")]
+            message = {**message, "headers": headers}
         elif self._head and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await self._send(message)
@@ -63,7 +66,7 @@ def _finished(headers: Headers) -> list[tuple[bytes, bytes]]:
     if coding is not None and etag.endswith(b'"') and not etag.startswith(b"W/"):
         coded = etag[:-1] + b"-" + coding + b'"'
         return [(name, coded if name == b"etag" else value) for name, value in headers]
-    if known.get(b"content-type", b"").startswith(MEDIA_TYPE.encode()):
+    if b"cache-control" not in known or known.get(b"content-type", b"").startswith(MEDIA_TYPE.encode()):
         return [*headers, (b"cache-control", b"no-store")]
     return headers
 

@@ -7,6 +7,7 @@ A compressed body is another representation, so it has another tag: the plain on
 import re
 from collections.abc import Mapping
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Final
 
 from fastapi import Request, Response
@@ -25,6 +26,7 @@ _OPEN: Final = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "ETag, Link, Location, Preference-Applied, Retry-After, X-Request-Id",
 }
+_OPEN_LINES: Final = [(name.lower().encode(), value.encode()) for name, value in _OPEN.items()]
 READS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -68,11 +70,34 @@ def reply(
     `more` are further headers.
     """
     tag = etag or etag_of(body)
+    if (
+        more is None
+        and status == HTTPStatus.OK
+        and media_type == JSON
+        and request.method in READS
+        and held_by(request, tag) is None
+    ):
+        return Prepared(body, tag, cache_control)
     headers = served(tag, cache_control) if request.method in READS else {"ETag": tag, "Cache-Control": "no-store"}
     headers |= more or {}
     if (held := held_by(request, tag)) is not None:
         return Response(status_code=304, headers={**headers, "ETag": held})
     return Response(body, status, headers, media_type=media_type)
+
+
+class Prepared(Response):
+    """What anybody may read, with headers that need no more work: a response of its own kind takes thrice as long."""
+
+    def __init__(self, body: bytes, etag: str, cache_control: str) -> None:
+        self.status_code, self.body, self.background, self.media_type = HTTPStatus.OK.value, body, None, JSON
+        self.raw_headers = [
+            *_OPEN_LINES,
+            (b"etag", etag.encode("latin-1")),
+            (b"cache-control", cache_control.encode("latin-1")),
+            (b"vary", b"Accept-Encoding"),
+            (b"content-length", b"%d" % len(body)),
+            (b"content-type", JSON.encode()),
+        ]
 
 
 def served(etag: str, cache_control: str = REVALIDATE, vary: str = "Accept-Encoding") -> dict[str, str]:
@@ -88,7 +113,12 @@ def held_by(request: Request, etag: str) -> str | None:
 
 def reply_model(request: Request, model: BaseModel, *, status: int = 200, cache_control: str = REVALIDATE) -> Response:
     """A schema as compact JSON with its ETag."""
-    return reply(request, model.model_dump_json().encode(), status=status, cache_control=cache_control)
+    return reply(request, json_of(model), status=status, cache_control=cache_control)
+
+
+def json_of(model: BaseModel) -> bytes:
+    """The schema as compact JSON: what `model_dump_json` makes, without the way through a string."""
+    return type(model).__pydantic_serializer__.to_json(model)
 
 
 def require_match(request: Request, current: str) -> None:

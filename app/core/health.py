@@ -1,6 +1,6 @@
 """Health of the process and readiness of what it depends on."""
 
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 import redis
 from alembic.runtime.migration import MigrationContext
@@ -15,6 +15,7 @@ from app.core.migrate import alembic_config
 from app.core.routes import OperationsRoute
 from app.core.web import SettingsDep
 
+_UNKEPT: Final = {"Cache-Control": "no-store"}
 router = APIRouter(tags=["operations"], route_class=OperationsRoute)
 
 
@@ -34,7 +35,7 @@ class ReadinessRead(BaseModel):
 @router.get("/healthz", operation_id="getHealth", response_model=HealthRead)
 async def healthz() -> Response:
     """The process answers."""
-    return JSONResponse({"status": "ok"})
+    return JSONResponse({"status": "ok"}, headers=_UNKEPT)
 
 
 @router.get(
@@ -49,7 +50,7 @@ def readyz(request: Request, settings: SettingsDep) -> Response:
     checks = {"database": _database(database), "migrations": _migrations(database), "redis": _redis(settings.redis_url)}
     # Redis only carries hints: without it reproductions are still accepted, and found by the sweep.
     ready = checks["database"] == checks["migrations"] == "ok"
-    return JSONResponse({"status": "ok" if ready else "unavailable", "checks": checks}, 200 if ready else 503)
+    return JSONResponse({"status": "ok" if ready else "unavailable", "checks": checks}, 200 if ready else 503, _UNKEPT)
 
 
 def _database(database: Database) -> str:

@@ -19,7 +19,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from app.core.routes import ThreadedRoute
 
@@ -147,8 +147,8 @@ class Plans:
                 place = _place(path)
                 # What has a parameter there could be anywhere below it, and has no plan.
                 plan = Plan.of(route) if "{" not in place else None
-                entry = (route.path_regex, route.param_convertors, plan) if hasattr(route, "path_regex") else None
-                if entry is not None:
+                if isinstance(route, Route):
+                    entry = route.path_regex, route.param_convertors, plan
                     self._by_place.setdefault(place, []).append(entry)
 
     def __iter__(self) -> Iterator[Plan]:

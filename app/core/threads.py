@@ -22,7 +22,7 @@ class Outcome(asyncio.Future[Any]):
     """Of work that cannot be called off: who is cancelled hears of it once the work is done."""
 
     def cancel(self, msg: Any = None) -> bool:  # noqa: ANN401  # asyncio's
-        """Not at all: says so."""
+        """It cannot be."""
         del msg
         return False
 

@@ -14,7 +14,8 @@ from app.papers.errors import VersionNotFoundError
 from app.papers.find import find_paper
 from app.papers.ids import PaperRef
 from app.papers.schemas import PaperSummary, VersionRead
-from app.papers.search import Key, Order, find_page
+from app.papers.search import find_page
+from app.papers.walks import Key, Order
 
 MOST_VERSIONS: Final = 999_999
 """Of one paper: so many digits has the `vN` of an id."""

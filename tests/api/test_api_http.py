@@ -59,6 +59,7 @@ def test_what_nobody_keeps(client: Api) -> None:
         client.get(f"/v1/claims/{NOBODY}"),
         client.get("/nothing"),
         client.get("/v1/papers?limit=0"),
+        *(client.get(path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/v1/events")),
         client.post("/v1/papers:batchGet", json={"ids": [PAPER]}),
         client.post(f"/v1/papers/{PAPER}/verdicts", json=counts_body()),
         client.post(f"/v1/papers/{PAPER}/reproductions", json={}),
@@ -93,6 +94,21 @@ def test_compressed_where_it_pays(client: Api, accepted: str, coding: str | None
     tag = plain.headers["etag"]
     assert answer.headers["etag"] == (tag if coding is None else f'{tag[:-1]}-{coding}"')
     assert "content-encoding" not in client.get(small, headers={"Accept-Encoding": accepted}).headers
+
+
+def test_gzip_does_not_name_the_second_it_was_made_in(client: Api) -> None:
+    """A strong tag stands for the same bytes, whenever and in whichever process they were compressed."""
+    for path in (f"/v1/papers/{PAPER}", f"/v1/papers/{PAPER}/claims?limit=200", "/openapi.json"):
+        with client.stream("GET", path, headers={"Accept-Encoding": "gzip"}) as answer:
+            raw = b"".join(answer.iter_raw())
+        assert "content-encoding" not in answer.headers or raw[4:8] == bytes(4), path
+
+
+def test_a_head_says_no_length_that_the_get_has_not(client: Api) -> None:
+    client.post_verdict()
+    for path in ("/v1/exports/verdicts.jsonl", "/v1/exports/verdicts.parquet", "/v1/events", "/healthz"):
+        lengths = [client.request(method, path).headers.get("content-length") for method in ("GET", "HEAD")]
+        assert lengths[1] in {None, lengths[0]}, path
 
 
 @pytest.mark.parametrize(("coding", "decode"), [("gzip", gzip.decompress), ("br", brotli.decompress)])

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from app.core.db import Database
-from app.papers import search
+from app.papers import search, walks
 from app.papers.queries import PaperFilter, list_papers
 from app.papers.search import read_alternatives
 from tests.api.helpers import Api, ok
@@ -84,11 +84,13 @@ def plainly(database: Database, wanted: PaperFilter) -> Sequence[str]:
         return connection.scalars(text(statement), asked).all()
 
 
-@pytest.mark.parametrize("most", [6, 1000])
+@pytest.mark.parametrize(("most", "denser"), [(6, 8), (3, 2), (1000, 8)])
 def test_all_pages_together_are_what_a_plain_query_finds(
-    filled: Database, monkeypatch: pytest.MonkeyPatch, most: int
+    filled: Database, monkeypatch: pytest.MonkeyPatch, most: int, denser: int
 ) -> None:
     monkeypatch.setattr(search, "MOST_LOOKED_AT", most)
+    for module in (search, walks):
+        monkeypatch.setattr(module, "DENSER", denser)
     early = 0
     for q, (category, venue), sort in product(QUESTIONS, ((None, None), ("cs.CL", None), ("cs.CL", "ACL")), ORDERS):
         wanted = PaperFilter(q=q, category=category, venue=venue, sort=sort)  # type: ignore[arg-type]
@@ -110,7 +112,8 @@ def test_one_word_and_one_filter_fill_their_pages(filled: Database, monkeypatch:
     ("parsed", "alternatives"),
     [
         ("'wombat'", [(["wombat"], True)]),
-        ("'wombat' & 'numbats'", [(["numbats", "wombat"], False)]),
+        ("'wombat' & 'numbats'", [(["numbats", "wombat"], True)]),
+        ("'a' & ( 'b' | 'c' )", [(["a"], False)]),
         ("'wombat' <-> 'numbats'", [(["numbats", "wombat"], False)]),
         ("'wombat' | 'numbat' & !'x'", [(["wombat"], True), (["numbat"], False)]),
         ("!'wombat'", [([], False)]),
