@@ -24,7 +24,9 @@ class ComparedVerdict(BaseModel):
     computed_at: Instant
     items: int = Field(description="How many items this verdict measured in all; both may have measured fewer: `n`.")
     correct: int = Field(description="Of the `n` items that both measured, how many this verdict has right.")
-    accuracy: float = Field(description="`correct / n`: on the common items alone, so not the verdict's score where it measured more.")
+    accuracy: float = Field(
+        description="`correct / n`: on the common items alone, so not the verdict's score where it measured more."
+    )
 
 
 class AxisComparison(BaseModel):
