@@ -37,7 +37,7 @@ PARAMETERS: Final = {
     "reproduction_id": "The run's id.",
     "second": "The other verdict's id.",
     "slug": "The driver's slug, e.g. `minilm-mnli-full`.",
-    "sort": "`-newest_verdict`: newest verdict first. `id`: by id.",
+    "sort": "`-newest_verdict`: newest verdict first. `arxiv_id`: by id.",
     "state": "In this state.",
     "status": "With this status.",
     "venue": "Of this venue.",

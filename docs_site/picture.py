@@ -15,14 +15,15 @@ SPLIT: Final = 9815
 CASES: Final = ((4565, 4998), (184, 200), (1680, 2000))
 """Correct items and measured items of a simple slice."""
 MARGIN: Final = 0.02
-_LOW, _HIGH, _LEFT, _WIDTH, _ROW, _TOP = 0.82, 0.97, 170.0, 540.0, 62.0, 74.0
+_LOW, _HIGH, _LEFT, _WIDTH, _ROW, _TOP = 0.82, 0.97, 20.0, 420.0, 58.0, 78.0
 
 
 _ROOT: Final = 'aria-labelledby="title" font-family="sans-serif" font-size="13"'
 _STYLE: Final = (
-    "<style>text{fill:#222}.axis{stroke:#888}.zone{fill:#2e7d32;opacity:.14}.claim{stroke:#2e7d32}"
-    ".i90{stroke:#1f4e9c;stroke-width:9}.i95{stroke:#1f4e9c;stroke-width:2}.dot{fill:#fff;stroke:#1f4e9c}"
-    "@media (prefers-color-scheme:dark){text{fill:#ddd}.i90,.i95,.dot{stroke:#8ab4f8}.dot{fill:#222}}</style>"
+    "<style>text{fill:#222}.axis{stroke:#888}.zone{fill:#dcebf3}.claim{stroke:#222}"
+    ".i90{stroke:#00557c;stroke-width:9}.i95{stroke:#00557c;stroke-width:2}.dot{fill:#fff;stroke:#00557c}"
+    "@media (prefers-color-scheme:dark){text{fill:#e7e5e0}.zone{fill:#1c3442}.claim{stroke:#e7e5e0}"
+    ".i90,.i95,.dot{stroke:#7cc7ee}.dot{fill:#14161a}}</style>"
 )
 
 
@@ -62,13 +63,13 @@ def decision_picture() -> str:
     bottom = _TOP + _ROW * len(rows)
     x = f"{_x(first.reported):.1f}"
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 {bottom + 46:.0f}" role="img" {_ROOT}>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 460 {bottom + 62:.0f}" role="img" {_ROOT}>',
         f'<title id="title">{escape(_words(rows))}</title>',
         _STYLE,
         f'<rect class="zone" x="{_x(low):.1f}" y="40" width="{_x(high) - _x(low):.1f}" height="{bottom - 40:.1f}"/>',
         f'<line class="claim" x1="{x}" x2="{x}" y1="40" y2="{bottom:.1f}" stroke-dasharray="4 3"/>',
         f'<text x="{x}" y="20" text-anchor="middle">reported 91.8 %</text>',
-        f'<text x="{x}" y="35" text-anchor="middle" font-size="11">margin ± {first.margin:.4f}</text>',
+        f'<text x="{x}" y="35" text-anchor="middle" font-size="11">margin ± {first.margin * 100:.2f} points</text>',
         *(part for number, row in enumerate(rows) for part in _row(row, _TOP + _ROW * number)),
         *_axis(bottom),
         "</svg>",
@@ -79,9 +80,9 @@ def decision_picture() -> str:
 def _row(case: Case, y: float) -> list[str]:
     decision = case.decision
     status = decision.status.value.replace("_", " ")
+    counts = f"{case.correct:,} of {case.n:,} correct"
     return [
-        f'<text x="8" y="{y - 2:.1f}" font-weight="bold">{status}</text>',
-        f'<text x="8" y="{y + 14:.1f}" font-size="11">{case.correct:,} of {case.n:,} correct</text>',
+        f'<text x="{_LEFT}" y="{y - 13:.1f}"><tspan font-weight="bold">{status}</tspan>: {counts}</text>',
         _bar("i95", decision.interval_95, y),
         _bar("i90", decision.interval_90, y),
         f'<circle class="dot" cx="{_x(decision.estimate):.1f}" cy="{y:.1f}" r="4"/>',
@@ -99,10 +100,11 @@ def _axis(y: float) -> list[str]:
         x = _x(percent / 100)
         parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{y}" y2="{y + 5}"/>')
         parts.append(f'<text x="{x:.1f}" y="{y + 19}" text-anchor="middle" font-size="11">{percent} %</text>')
-    parts.append(
-        f'<text x="{_LEFT}" y="{y + 38}" font-size="11">circle: estimate · thick: 90 % interval · '
-        "thin: 95 % interval · green: where the value counts as reproduced</text>"
+    legend = (
+        "circle: estimate · thick: 90 % interval · thin: 95 % interval",
+        "shaded: the margin around the reported value",
     )
+    parts += [f'<text x="{_LEFT}" y="{y + 39 + 16 * i}" font-size="12">{one}</text>' for i, one in enumerate(legend)]
     return parts
 
 

@@ -22,9 +22,11 @@ class ComparedVerdict(BaseModel):
     status: str
     agent_version: str
     computed_at: Instant
-    items: int = Field(description="How many items this verdict measured.")
-    correct: int = Field(description="Correct among the common items.")
-    accuracy: float = Field(description="On the common items alone: not the verdict's score, where it measured more.")
+    items: int = Field(description="How many items this verdict measured in all; both may have measured fewer: `n`.")
+    correct: int = Field(description="Of the `n` items that both measured, how many this verdict has right.")
+    accuracy: float = Field(
+        description="`correct / n`: on the common items alone, so not the verdict's score where it measured more."
+    )
 
 
 class AxisComparison(BaseModel):
@@ -56,7 +58,7 @@ class ComparisonRead(BaseModel):
         description="Of the split, where both state it and agree; else the items are matched by their ids and their "
         "gold labels agree."
     )
-    n: int = Field(description="How many items both measured.")
+    n: int = Field(description="How many items both measured: what every other count is of, but for `items`.")
     both_correct: int
     only_first: int = Field(description="Items that only the first has right.")
     only_second: int = Field(description="Items that only the second has right.")

@@ -11,6 +11,7 @@ RUN: Final = frozenset({"sh", "python"})
 _FENCE: Final = re.compile(
     r"^(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<kind>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+_ANY_FENCE: Final = re.compile(r"^[ \t>]*(?:```|~~~)", re.MULTILINE)
 ORDER: Final = (
     "docs/index.md",
     "docs/quick-start.md",
@@ -20,22 +21,17 @@ ORDER: Final = (
     "docs/guides/read-a-verdict.md",
 )
 """What is run first, in this order: later pages read what these make. The others follow by name."""
-ELSEWHERE: Final = {"docs/exports.md": "tests/exports/test_documentation.py runs it, on papers of its own"}
-"""Pages that other tests run."""
 NOT_RUN: Final = {
-    "docs/guides/add-a-paper.md: verdicts import 2004.13606 --server $SERVER --key $KEY": "asks arXiv",
     "docs/guides/run-on-your-gpus.md: deploy/setup.sh embedded,worker": "needs a database and GPUs of its own",
     "docs/guides/run-on-your-gpus.md: docker compose --profile gpu up": "needs Docker and GPUs",
     "docs/quick-start.md: deploy/up.sh": "installs and starts everything, which deploy/up.sh's own tests do",
 }
-"""All that is marked in the pages: it is only held to the syntax of the shell."""
+"""All that is marked in the pages: it is held to the syntax of the shell, and its commands to our own parsers."""
 NOT_RUN_UNMARKED: Final = {
     "README.md: deploy/up.sh": "as above",
     "README.md: deploy/test.sh": "it would run these tests",
-    "README.md: curl -s -X POST": "the first line asks arXiv; the others are run in docs/guides/add-a-paper.md",
-    "README.md: export KEY=": "a model measures for minutes; docs/guides/follow-a-run.md does it on predictions",
     "README.md: export VERDICTS_DATABASE_URL": "needs a database and a Redis elsewhere",
-    "README.md: .venv/bin/verdicts backup": "stops the service; tests/backup does it",
+    "README.md: .venv/bin/verdicts backup": "restores into an empty database; tests/backup does it",
     "README.md: export OTEL_EXPORTER_OTLP_ENDPOINT": "a setting; tests/telemetry uses it",
     "docs/operations.md: verdicts keys create": "revokes a key that is an example; tests/cli does it",
 }
@@ -60,7 +56,7 @@ class Block:
     @property
     def is_run(self) -> bool:
         """Whether the tests run it."""
-        return self.page not in ELSEWHERE and self.kind in RUN and self.why_not is None and unmarked(self) is None
+        return self.kind in RUN and self.why_not is None and unmarked(self) is None
 
 
 def unmarked(block: Block) -> str | None:
@@ -80,6 +76,11 @@ def blocks_of(page: str) -> Iterator[Block]:
     for found in _FENCE.finditer(text):
         line = text.count("\n", 0, found.start("code")) + 1
         yield Block(page, line, found["kind"], found["code"], found["why"])
+
+
+def fences_of(page: str) -> int:
+    """How many lines of the page begin or end a block, whatever the block looks like."""
+    return len(_ANY_FENCE.findall((ROOT / page).read_text(encoding="utf-8")))
 
 
 def all_blocks() -> list[Block]:

@@ -15,14 +15,27 @@ import psycopg
 import pytest
 
 from app.catalogue.load import load_catalogue
-from app.core.settings import QueueSettings, Settings
+from app.core.settings import ArxivSettings, QueueSettings, Settings, WebhookSettings
 from app.embedded import ServerUrls
+from app.exports.signing import create_key
+from app.papers import endpoints
+from app.papers.arxiv import parse_feed
+from app.papers.ids import PaperRef
+from app.papers.schemas import PaperPut
 from tests.factories.databases import copied, opened
 from tests.factories.forks import Forks
 from tests.factories.runs import Bell
 from tests.factories.threaded import served_here
 
 QUEUE = QueueSettings(shutdown_s=0)
+RECEIVER = "https://127.0.0.1:9/verdicts"
+"""A webhook's address that nobody listens at."""
+ARXIV = b"""<feed xmlns="http://www.w3.org/2005/Atom"><title>ArXiv Query</title><entry>
+<id>http://arxiv.org/abs/2004.13606v2</id><published>2020-04-28T15:58:10Z</published>
+<title>The Curse of Performance Instability in Analysis Datasets: Consequences, Source, and Suggestions</title>
+<summary>We find that the performance of state-of-the-art models can be highly unstable.</summary>
+</entry></feed>"""
+"""What arXiv says of the catalogue's paper, in short: the tests reach no other host."""
 SHIM = f"""#!{sys.executable} -SE
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as link:
@@ -93,6 +106,10 @@ class Site:
     environment: dict[str, str] = field(default_factory=dict)
 
 
+def _asked_of_arxiv(ref: PaperRef, _settings: ArxivSettings) -> PaperPut:
+    return parse_feed(ARXIV, ref)
+
+
 @pytest.fixture(scope="session")
 def site(
     servers: ServerUrls,
@@ -102,9 +119,22 @@ def site(
 ) -> Iterator[Site]:
     """A service that answers at $SERVER."""
     folder = tmp_path_factory.mktemp("pages")
-    with copied(servers, maintenance, template_database) as url, opened(url) as database, Forks() as forks:
+    create_key(folder / "service.pem")
+    with (
+        copied(servers, maintenance, template_database) as url,
+        opened(url) as database,
+        Forks() as forks,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(endpoints, "fetch_metadata", _asked_of_arxiv)
         settings = Settings(
-            database_url=url, redis_url=servers.redis_url, log_level="ERROR", data_dir=folder, queue=QUEUE
+            database_url=url,
+            redis_url=servers.redis_url,
+            log_level="ERROR",
+            data_dir=folder,
+            queue=QUEUE,
+            signing_key_file=folder / "service.pem",
+            webhooks=WebhookSettings(allow_private=True),
         )
         with database.unit_of_work() as session:
             load_catalogue(session, settings.catalogue_dir)
@@ -114,6 +144,7 @@ def site(
                 "PATH": f"{path}:{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "PYTHONWARNINGS": "error",
                 "SERVER": address,
+                "RECEIVER": RECEIVER,
                 "VERDICTS_DATABASE_URL": url,
                 "VERDICTS_REDIS_URL": servers.redis_url,
                 "VERDICTS_FORKS": str(folder / "forks"),

@@ -2,18 +2,23 @@
 
 import json
 import os
+import shlex
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+import yaml
+from typer.main import get_command
 
-from tests.docs.blocks import ELSEWHERE, NOT_RUN, NOT_RUN_UNMARKED, ROOT, Block, all_blocks, blocks_of, pages
+from app.cli.commands import app
+from app.protocol.driver import DriverSpec
+from tests.docs.blocks import NOT_RUN, NOT_RUN_UNMARKED, ROOT, Block, all_blocks, blocks_of, fences_of, pages
 from tests.docs.conftest import Site
 
 PATIENCE_S: Final = 300
-KINDS: Final = frozenset({"sh", "python", "toml", "json", "jsonc", "md", "markdown", "yaml", ""})
+KINDS: Final = frozenset({"sh", "python", "toml", "json", "jsonc", "md", "markdown", "yaml"})
 _SAVE: Final = '\nstatus=$?\nenv -0 > "$VERDICTS_KEPT"\nexit $status\n'
 
 
@@ -80,10 +85,44 @@ def test_nothing_is_listed_that_is_not_there() -> None:
     assert [start for start in NOT_RUN_UNMARKED if not any(name.startswith(start) for name in names)] == []
 
 
-def test_a_page_that_others_run_has_those_tests() -> None:
-    for page, where in ELSEWHERE.items():
-        assert Path(page).name in (ROOT / where.partition(" ")[0]).read_text(encoding="utf-8")
+def test_no_block_is_overlooked() -> None:
+    for page in pages():
+        assert fences_of(page) == 2 * len(list(blocks_of(page))), f"{page}: a fence without a language?"
+
+
+@pytest.mark.parametrize("block", [one for one in all_blocks() if one.kind == "sh" and not one.is_run], ids=str)
+def test_the_commands_of_what_is_not_run_are_real(block: Block) -> None:
+    for line in block.code.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        while words and "=" in words[0]:
+            words.pop(0)
+        if not words or words[0] in {"export", "curl"}:
+            continue
+        command, *rest = words
+        if Path(command).name == "verdicts":
+            parsed(rest)
+        elif command == "docker":
+            composed = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+            assert rest[:1] + rest[3:] == ["compose", "up"]
+            assert any(rest[2] in service.get("profiles", ()) for service in composed["services"].values())
+        else:
+            assert os.access(ROOT / command, os.X_OK), line
+
+
+def parsed(words: list[str]) -> None:
+    """As the command line is read, without doing it. Raises KeyError or a UsageError where it is none of ours."""
+    command: Any = get_command(app)  # of the click that Typer brings along
+    name = "verdicts"
+    while hasattr(command, "commands"):
+        name, *words = words
+        command = command.commands[name]
+    command.make_context(name, list(words))
+
+
+def test_the_example_of_a_driver_is_a_driver() -> None:
+    (block,) = [one for one in blocks_of("docs/guides/add-a-driver.md") if one.kind == "toml"]
+    assert DriverSpec.model_validate(tomllib.loads(block.code)).slug == "my-driver"
 
 
 def test_enough_is_run() -> None:
-    assert sum(block.is_run for block in all_blocks()) > 15
+    assert sum(block.is_run for block in all_blocks()) > 35
