@@ -10,8 +10,8 @@ import pytest
 from app.core.db import Database
 from app.reproductions.course import MOST_POINTS, mark, read_course
 from app.reproductions.errors import ReproductionNotFoundError
-from app.reproductions.lease import hand_back
 from app.reproductions.estimate import running_estimate
+from app.reproductions.lease import hand_back
 from app.reproductions.schemas import CourseRead
 from app.statistics.binomial import binomial_interval
 from tests.factories.databases import opened
