@@ -6,8 +6,8 @@ A service of its own on embedded servers, with 300 papers, one of them with 25 c
 predictions. Measured over HTTP on one connection, pages and the API's JSON of the same rows in turn, so that both meet
 the same machine: milliseconds from the request to the last byte, their ratio, and the service's own processor time a
 page, which does not depend on what else the machine does. Then in Chromium, where there is one: from the navigation to
-the end of the answer and to the load event, on an empty cache, the processor time of the page's thread (parsing, styles,
-layout, scripts), and the bytes that came.
+the end of the answer and to the load event, on an empty cache, the processor time of the page's thread (parsing,
+styles, layout, scripts), and the bytes that came.
 """
 
 import argparse
