@@ -14,10 +14,10 @@ from app.dashboard.findings import evidence_or_none, with_texts
 from app.dashboard.render import page
 from app.dashboard.routes import page_router
 from app.dashboard.texts import texts_of
-from app.papers.ids import PaperRef
 from app.verdicts.errors import NoEvidenceError
 from app.verdicts.examples import ExampleFilter, list_examples
-from app.verdicts.queries import VerdictFilter, list_verdicts, read_verdict
+from app.verdicts.lines import verdict_choices
+from app.verdicts.queries import read_verdict
 from app.verdicts.schemas import EvidenceRead
 
 router = page_router()
@@ -30,14 +30,14 @@ def get_verdict(request: Request, session: SessionDep, settings: SettingsDep, ve
     """One verdict with all its evidence, and others to compare it with."""
     verdict = read_verdict(session, verdict_id)
     claim = read_claim(session, verdict.claim_id)
-    others = list_verdicts(session, VerdictFilter(paper=PaperRef(verdict.paper_arxiv_id)), _OTHERS, None)
+    others = verdict_choices(session, verdict.paper_arxiv_id, _OTHERS)
     return page(
         request,
         "verdict.html",
         verdict=verdict,
         claim=claim,
         detail=detail_of(session, verdict, claim, settings.catalogue_dir),
-        others=[one for one in others.items if one.id != verdict_id],
+        others=[one for one in others if one.id != verdict_id],
     )
 
 

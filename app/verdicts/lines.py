@@ -73,6 +73,31 @@ class ClaimLine:
         return self.standing.get(VerdictKind.POST) or self.standing.get(VerdictKind.PRE)
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A verdict to be chosen from a list."""
+
+    id: UUID
+    row: str
+    column: str
+    unit: str
+    status: str
+    score: float
+    computed_at: datetime
+
+
+def verdict_choices(session: Session, arxiv_id: str, limit: int) -> list[Choice]:
+    """The paper's newest verdicts."""
+    query = (
+        select(Verdict.id, Claim.row, Claim.column, Claim.unit, Verdict.status, Verdict.score, Verdict.computed_at)
+        .join(Claim, Claim.id == Verdict.claim_id)
+        .join(Paper, Paper.id == Verdict.paper_id)
+        .where(Paper.arxiv_id == arxiv_id)
+        .order_by(Verdict.computed_at.desc(), Verdict.id.desc())
+    )
+    return [Choice(*row) for row in session.execute(query.limit(limit))]
+
+
 def headline_lines(session: Session, arxiv_ids: Collection[str]) -> dict[str, ClaimLine]:
     """The headline claim of each of these papers, by the paper's id."""
     if not arxiv_ids:

@@ -11,6 +11,12 @@ down_revision: str | None = "0011"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
+GUARDS = (
+    ("guard_never_deleted", "BEFORE DELETE", "ROW"),
+    ("guard_never_changed", "BEFORE UPDATE", "ROW"),
+    ("never_truncated", "BEFORE TRUNCATE", "STATEMENT"),
+)
+
 
 def upgrade() -> None:
     op.create_table(
@@ -26,6 +32,12 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("reproduction_id", "done", name=op.f("pk_progress_points")),
     )
+    for name, when, each in GUARDS:
+        function = "guard_never_deleted" if name == "never_truncated" else name
+        op.execute(
+            f"CREATE TRIGGER progress_points_{name} {when} ON progress_points "
+            f"FOR EACH {each} EXECUTE FUNCTION {function}()"
+        )
 
 
 def downgrade() -> None:

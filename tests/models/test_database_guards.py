@@ -43,6 +43,7 @@ NEVER_DELETED = (
     "verdicts",
     "evidence",
     "predictions",
+    "progress_points",
     "api_keys",
     "audit_log",
 )
@@ -464,8 +465,8 @@ def test_a_claim_names_a_version_of_its_own_paper(sql_session: Connection, world
         insert(sql_session, "claims", _claim(world) | {"paper_version_id": world.other_version})
 
 
-@pytest.mark.parametrize("table", ["claims", "predictions"])
-def test_claims_and_predictions_never_change(table: str, sql_session: Connection) -> None:
+@pytest.mark.parametrize("table", ["claims", "predictions", "progress_points"])
+def test_what_was_claimed_and_measured_never_changes(table: str, sql_session: Connection) -> None:
     for column in Base.metadata.tables[table].columns:
         with refused(sql_session, CHECK, "never changed"):
             name = sql.Identifier(column.name)
