@@ -87,7 +87,9 @@ def _start(folder: str, threads: int) -> dict[str, Any]:
         check=True,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)} | ({"OMP_NUM_THREADS": str(threads)} if threads else {}),
+        # As the worker sets it.
+        env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONPATH": str(ROOT)}
+        | ({"OMP_NUM_THREADS": str(threads)} if threads else {}),
     )
     found: dict[str, Any] = json.loads(done.stdout)
     return found

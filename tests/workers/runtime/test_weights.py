@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch.testing import assert_close
 from transformers import AutoModelForSequenceClassification
 
 from tests.workers.tiny_checkpoints import write_checkpoint
@@ -77,6 +76,8 @@ def test_the_model_is_the_one_that_transformers_makes(
     assert dict(ours.named_buffers()).keys() == buffers.keys()
     assert all(torch.equal(buffer, buffers[name]) for name, buffer in ours.named_buffers())
     ids = torch.arange(4, 12)[None]
+    # from_pretrained leaves its weights in the mapped file, at any offset, and alignment moves the last bits.
+    # In memory of torch's own, as ours are, they give the same bits.
+    theirs.load_state_dict({name: tensor.clone() for name, tensor in expected.items()}, assign=True)
     with torch.inference_mode():
-        # The same numbers, elsewhere in memory: alignment moves the last bits.
-        assert_close(ours(input_ids=ids).logits, theirs(input_ids=ids).logits, rtol=1e-5, atol=1e-5)
+        assert torch.equal(ours(input_ids=ids).logits, theirs(input_ids=ids).logits)

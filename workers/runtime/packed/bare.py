@@ -39,6 +39,21 @@ _ACTIVATIONS: Final[dict[str, Callable[[torch.Tensor], torch.Tensor]]] = {
 }
 
 
+class _Linear(nn.Linear):
+    def reset_parameters(self) -> None:
+        """Nothing: on meta tensors the first draw costs seconds, because it imports torch's decompositions."""
+
+
+class _Embedding(nn.Embedding):
+    def reset_parameters(self) -> None:
+        """As in _Linear."""
+
+
+class _Norm(nn.LayerNorm):
+    def reset_parameters(self) -> None:
+        """As in _Linear."""
+
+
 class _Parts(nn.Module):
     """A module that is nothing but its parts, by name."""
 
@@ -54,7 +69,7 @@ class _Pooler(nn.Module):
 
     def __init__(self, width: int, activation: str) -> None:
         super().__init__()
-        self.dense = nn.Linear(width, width)
+        self.dense = _Linear(width, width)
         self._activation = _ACTIVATIONS[activation]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -67,7 +82,7 @@ class _PoolingHead(_Pooler):
 
     def __init__(self, width: int, labels: int) -> None:
         super().__init__(width, "tanh")
-        self.out_proj = nn.Linear(width, labels)
+        self.out_proj = _Linear(width, labels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, L, d] -> [B, C]."""
@@ -136,7 +151,7 @@ def _content(config: Any, labels: int) -> BareModel:  # noqa: ANN401 - settings 
             classifier=_PoolingHead(width, labels),
         )
     base = _Parts(embeddings=embeddings, encoder=encoder, pooler=_Pooler(width, "tanh"))
-    return BareModel(config, "bert", bert=base, classifier=nn.Linear(width, labels))
+    return BareModel(config, "bert", bert=base, classifier=_Linear(width, labels))
 
 
 def _deberta(config: Any, labels: int) -> BareModel:  # noqa: ANN401 - as above
@@ -144,18 +159,18 @@ def _deberta(config: Any, labels: int) -> BareModel:  # noqa: ANN401 - as above
     farthest = config.max_relative_positions if config.max_relative_positions >= 1 else config.max_position_embeddings
     buckets = getattr(config, "position_buckets", -1)
     encoder = _encoder(config, ("query_proj", "key_proj", "value_proj"))
-    encoder.rel_embeddings = nn.Embedding(2 * (buckets if buckets > 0 else farthest), width)
+    encoder.rel_embeddings = _Embedding(2 * (buckets if buckets > 0 else farthest), width)
     encoder.position_buckets, encoder.max_relative_positions = buckets, farthest
     norms = getattr(config, "norm_rel_ebd", "none").lower().split("|")
     if "layer_norm" in (name.strip() for name in norms):
-        encoder.LayerNorm = nn.LayerNorm(width, config.layer_norm_eps)
+        encoder.LayerNorm = _Norm(width, config.layer_norm_eps)
     embeddings = _embeddings(config, positions=config.position_biased_input)
     return BareModel(
         config,
         "deberta",
         deberta=_Parts(embeddings=embeddings, encoder=encoder),
         pooler=_Pooler(width, config.pooler_hidden_act),
-        classifier=nn.Linear(width, labels),
+        classifier=_Linear(width, labels),
     )
 
 
@@ -164,10 +179,10 @@ def _embeddings(config: Any, *, positions: bool) -> nn.Module:  # noqa: ANN401 -
     # RoBERTa's padding token takes the positions up to its own, and the check of the longest text has to know.
     padding = config.pad_token_id if config.model_type == "roberta" else None
     return _Parts(
-        word_embeddings=nn.Embedding(config.vocab_size, width),
-        position_embeddings=nn.Embedding(config.max_position_embeddings, width, padding) if positions else None,
-        token_type_embeddings=nn.Embedding(types, width) if types > 0 else None,
-        LayerNorm=nn.LayerNorm(width, config.layer_norm_eps),
+        word_embeddings=_Embedding(config.vocab_size, width),
+        position_embeddings=_Embedding(config.max_position_embeddings, width, padding) if positions else None,
+        token_type_embeddings=_Embedding(types, width) if types > 0 else None,
+        LayerNorm=_Norm(width, config.layer_norm_eps),
     )
 
 
@@ -179,12 +194,12 @@ def _layer(config: Any, names: tuple[str, str, str]) -> nn.Module:  # noqa: ANN4
     width, wide, heads = config.hidden_size, config.intermediate_size, config.num_attention_heads
 
     def output(inner: int) -> nn.Module:
-        return _Parts(dense=nn.Linear(inner, width), LayerNorm=nn.LayerNorm(width, config.layer_norm_eps))
+        return _Parts(dense=_Linear(inner, width), LayerNorm=_Norm(width, config.layer_norm_eps))
 
-    maps: dict[str, Any] = {name: nn.Linear(width, width) for name in names}
+    maps: dict[str, Any] = {name: _Linear(width, width) for name in names}
     own = _Parts(**maps, num_attention_heads=heads, attention_head_size=width // heads)
     return _Parts(
         attention=_Parts(self=own, output=output(width)),
-        intermediate=_Parts(dense=nn.Linear(width, wide)),
+        intermediate=_Parts(dense=_Linear(width, wide)),
         output=output(wide),
     )
