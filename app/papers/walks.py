@@ -94,9 +94,9 @@ def reach(session: Session, walks: Sequence[Walk], order: Order, start: Start | 
     return [Mark(row[0], row[1], row[2] if order.by_id else (row[2], row[3])) for row in rows]
 
 
-def steps_of(walk: Walk, order: Order, start: Start | None, end: Key | None) -> Select[str, datetime]:
+def steps_of(walk: Walk, order: Order, start: Start | None, end: Key | None) -> Select[Any]:
     """The papers of a walk, between a start and an end."""
-    query = select(walk.source.arxiv_id, walk.source.newest_verdict_at)
+    query = select(*order.keys(walk.source))  # no more than the index has
     query = query.where(walk.condition) if walk.condition is not None else query
     query = query.where(order.behind(walk.source, start)) if start is not None else query
     return query.where(order.up_to(walk.source, end)) if end is not None else query
