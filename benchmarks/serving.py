@@ -152,10 +152,12 @@ def _print(rows: list[dict[str, Any]]) -> None:
 
 def _print_growth(costs: list[Any]) -> None:
     sizes = list(dict.fromkeys((cost.papers, cost.history) for cost in costs))
-    print(f"\n{'ms of CPU (pages)':28}" + "".join(f"{f'{papers:,}/{history:,}':>20}" for papers, history in sizes))
+    print(
+        f"\n{'ms of CPU (pages; items)':28}" + "".join(f"{f'{papers:,}/{history:,}':>20}" for papers, history in sizes)
+    )
     for name in dict.fromkeys(cost.operation for cost in costs):
         line = {(cost.papers, cost.history): cost for cost in costs if cost.operation == name}
-        cells = (f"{line[size].ms:.2f} ({line[size].pages if line[size].pages is not None else '-'})" for size in sizes)
+        cells = (f"{line[size].ms:.2f} ({line[size].pages}; {line[size].items})" for size in sizes)
         print(f"{name:28}" + "".join(f"{cell:>20}" for cell in cells))
 
 
