@@ -44,6 +44,7 @@ from serving.plot import plot
 from tests.factories.growth import Size
 
 RESULTS = Path(__file__).parent / "results"
+PICTURE = Path(__file__).parents[1] / "docs" / "serving-growth.svg"
 
 
 class Sample(NamedTuple):
@@ -71,7 +72,7 @@ def main() -> int:
         costs = list(measure(sizes, 100))
         _print_growth(costs)
         _write(RESULTS / f"serving-{stamp}.json", result | {"growth": as_rows(costs)})
-        plot(costs, RESULTS / "serving-growth.svg")
+        plot(costs, PICTURE)
     return int(any(row["failed"] for row in rows))
 
 
