@@ -44,6 +44,7 @@ from serving.plot import plot
 from tests.factories.growth import Size
 
 RESULTS = Path(__file__).parent / "results"
+PICTURE = Path(__file__).parents[1] / "docs" / "serving-growth.svg"
 
 
 class Sample(NamedTuple):
@@ -71,7 +72,7 @@ def main() -> int:
         costs = list(measure(sizes, 100))
         _print_growth(costs)
         _write(RESULTS / f"serving-{stamp}.json", result | {"growth": as_rows(costs)})
-        plot(costs, RESULTS / "serving-growth.svg")
+        plot(costs, PICTURE)
     return int(any(row["failed"] for row in rows))
 
 
@@ -152,10 +153,12 @@ def _print(rows: list[dict[str, Any]]) -> None:
 
 def _print_growth(costs: list[Any]) -> None:
     sizes = list(dict.fromkeys((cost.papers, cost.history) for cost in costs))
-    print(f"\n{'ms of CPU (pages)':28}" + "".join(f"{f'{papers:,}/{history:,}':>20}" for papers, history in sizes))
+    print(
+        f"\n{'ms of CPU (pages; items)':28}" + "".join(f"{f'{papers:,}/{history:,}':>20}" for papers, history in sizes)
+    )
     for name in dict.fromkeys(cost.operation for cost in costs):
         line = {(cost.papers, cost.history): cost for cost in costs if cost.operation == name}
-        cells = (f"{line[size].ms:.2f} ({line[size].pages if line[size].pages is not None else '-'})" for size in sizes)
+        cells = (f"{line[size].ms:.2f} ({line[size].pages}; {line[size].items})" for size in sizes)
         print(f"{name:28}" + "".join(f"{cell:>20}" for cell in cells))
 
 

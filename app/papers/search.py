@@ -73,29 +73,24 @@ def _walks(
         return exact, start, None
     listed = [walk for one in groups for walk in one.walks or [Walk(Paper)]]
     number = max(1, MOST_LOOKED_AT // len(alternatives))
-    marks = reach(session, listed, order, start, number)
-    if len(alternatives) == 1 and (later := _later_start(marks)) is not None:
-        start = Start(later, itself=True)
-        marks = reach(session, listed, order, start, number)
-    together, end = _together(groups, marks)
+    if len(alternatives) == 1 < len(listed):
+        begins = reach(session, listed, order, start, [1])
+        # What comes before the last of the lists begins is not in all of them.
+        start = Start(begins[-1].key, itself=True) if begins else start
+    marks = reach(session, listed, order, start, [number, number * DENSER])
+    together, end = _together(groups, marks, number)
     found = [Way([listed[n] for n in group], number * (DENSER if len(group) > 1 else 1)) for group in together]
     return [*exact, *found], start, end
 
 
-def _later_start(marks: Sequence[Mark]) -> Key | None:
-    """Where the last of the lists begins, if another one is far on by then: what comes before is not in all of them."""
-    first = max((rank for rank, mark in enumerate(marks) if mark.times == 0), default=0)
-    return marks[first].key if any(mark.times == DENSER for mark in marks[:first]) else None
-
-
-def _together(groups: Sequence[Alternative], marks: Sequence[Mark]) -> tuple[list[list[int]], Key | None]:
+def _together(groups: Sequence[Alternative], marks: Sequence[Mark], number: int) -> tuple[list[list[int]], Key | None]:
     """Of each group the places of the walks to take: that which reaches furthest, and what is not much longer by then.
 
     And the key at which the page ends: where what has to be looked up has come to its number, or, where nothing is
-    looked up in vain, the first of the lists to that many times DENSER.
+    looked up in vain, the first of the lists to DENSER times as many.
     """
-    near = {mark.place: rank for rank, mark in enumerate(marks) if mark.times == 1}
-    far = {mark.place: rank for rank, mark in enumerate(marks) if mark.times == DENSER}
+    near = {mark.place: rank for rank, mark in enumerate(marks) if mark.number == number}
+    far = {mark.place: rank for rank, mark in enumerate(marks) if mark.number > number}
     never, found, rank, at = len(marks), [], len(marks), 0  # what has no mark ends before it, and is read to its end
     for one in groups:
         group = range(at, at + max(1, len(one.walks)))

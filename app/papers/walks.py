@@ -66,37 +66,36 @@ class Order:
 
 
 class Mark(NamedTuple):
-    """Where a walk begins (0), or comes to after so many times the number."""
+    """Where a walk comes to with so many papers."""
 
     place: int
-    times: int
+    number: int
     key: Key
 
 
-def reach(session: Session, walks: Sequence[Walk], order: Order, start: Start | None, number: int) -> list[Mark]:
-    """Of each walk where it begins, and where it comes to after so many papers, and after DENSER times as many.
-
-    The nearest first; those that are not so long have no mark.
-    """
+def reach(
+    session: Session, walks: Sequence[Walk], order: Order, start: Start | None, numbers: Sequence[int]
+) -> list[Mark]:
+    """Where each walk comes to with each of these numbers of papers, the nearest first; none for what is shorter."""
     steps = [
         steps_of(walk, order, start, None)
-        .add_columns(literal(place).label("place"), literal(times).label("times"))
+        .add_columns(literal(place).label("place"), literal(number).label("number"))
         .order_by(*order.sorted(order.keys(walk.source)))
-        .offset(max(times * number - 1, 0))
+        .offset(number - 1)
         .limit(1)
         .subquery()
         for place, walk in enumerate(walks)
-        for times in (0, 1, DENSER)
+        for number in numbers
     ]
     reached = union_all(*(select(one) for one in steps)).subquery().c
     keys = [reached.arxiv_id] if order.by_id else [reached.newest_verdict_at, reached.arxiv_id]
-    rows = session.execute(select(reached.place, reached.times, *keys).order_by(*order.sorted(keys)))
+    rows = session.execute(select(reached.place, reached.number, *keys).order_by(*order.sorted(keys)))
     return [Mark(row[0], row[1], row[2] if order.by_id else (row[2], row[3])) for row in rows]
 
 
-def steps_of(walk: Walk, order: Order, start: Start | None, end: Key | None) -> Select[str, datetime]:
+def steps_of(walk: Walk, order: Order, start: Start | None, end: Key | None) -> Select[Any]:
     """The papers of a walk, between a start and an end."""
-    query = select(walk.source.arxiv_id, walk.source.newest_verdict_at)
+    query = select(*order.keys(walk.source))  # no more than the index has
     query = query.where(walk.condition) if walk.condition is not None else query
     query = query.where(order.behind(walk.source, start)) if start is not None else query
     return query.where(order.up_to(walk.source, end)) if end is not None else query

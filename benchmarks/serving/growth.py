@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.core.db import SESSION, Database
 from app.core.migrate import upgrade
-from app.core.pagination import encode_cursor
+from app.core.pagination import Page, encode_cursor
 from app.embedded import EmbeddedServers
 from app.embedded.postgres import plain_dsn
 from app.models import Paper, VerdictKind, VerdictOrigin
@@ -51,6 +51,8 @@ class Cost:
     history: int
     ms: float
     """Milliseconds of CPU, of this process and of Postgres: what a clock says on a shared machine is about others."""
+    items: int | None
+    """What the page holds: a small database has fewer papers that match, and an emptier page costs less."""
     pages: int | None
     """Pages of 8 KiB that the statements touch; None for what writes."""
 
@@ -60,11 +62,11 @@ def measure(sizes: list[Size], repeats: int) -> Iterator[Cost]:
     for size in sizes:
         with _grown(size) as (database, dsn):
             for name, operation in _operations(database, dsn, size).items():
-                yield Cost(
-                    name, size.papers, size.history, _ms(dsn, operation, repeats), _pages(database, dsn, operation)
-                )
+                items = len(found.items) if isinstance(found := operation(), Page) else None
+                pages = _pages(database, dsn, operation)
+                yield Cost(name, size.papers, size.history, _ms(dsn, operation, repeats), items, pages)
             write = _issue(database)
-            yield Cost("issue and flip", size.papers, size.history, _ms(dsn, write, repeats), None)
+            yield Cost("issue and flip", size.papers, size.history, _ms(dsn, write, repeats), None, None)
 
 
 @contextmanager
@@ -113,6 +115,7 @@ def _operations(database: Database, dsn: str, size: Size) -> dict[str, Callable[
         "papers, at 95 %": within(lambda session: list_papers(session, PaperFilter(), LIMIT, papers)),
         "papers of a category": listed(category="cs.CL"),
         "of rare category and venue": listed(category=RARE_CATEGORY, venue=RARE_VENUE),
+        "search, a word of one paper": listed(q="424"),
         "search, rare word": listed(q="term4242"),
         "search, common word": listed(q=COMMON_WORD),
         "search, middle word": listed(q=MIDDLE_WORD),

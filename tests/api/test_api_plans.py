@@ -20,7 +20,17 @@ from app.protocol.driver import DriverSpec
 from tests.api.helpers import Api, Json
 from tests.factories.databases import copied
 from tests.factories.drivers import driver_table
-from tests.factories.growth import COMMON_WORD, PROBE, RARE_CATEGORY, RARE_VENUE, RARE_WORD, Size, grow
+from tests.factories.growth import (
+    COMMON_WORD,
+    MIDDLE_WORD,
+    OTHER_MIDDLE_WORD,
+    PROBE,
+    RARE_CATEGORY,
+    RARE_VENUE,
+    RARE_WORD,
+    Size,
+    grow,
+)
 
 SIZE: Final = Size(papers=20_000, history=20_000, runs=10_000)
 LIMIT: Final = 5
@@ -29,6 +39,9 @@ MOST_SKIPPED: Final = 60
 """Rows that a plan may look at and leave out: a filter without an index skips thousands here."""
 MOST_PAGES: Final = 60
 """Pages of 8 KiB that a page of five items may touch. Measured: 32 at most; 188 to 5,015 where an index is dropped."""
+
+MOST_LOOKED_UP: Final = 60
+"""Papers that are looked up for a page of five, one by one. Each of the lists of `SEVERAL` holds more, by far."""
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +96,18 @@ PAPERS: Final = {
     "with no such word": "q=nonesuch",
     "by its id as a word": f"q={PROBE}",
 }
+SEVERAL: Final = {
+    f"{name} {order}": f"{query}&sort={order}"
+    for order in ("-newest_verdict", "arxiv_id")
+    for name, query in {
+        "two middle words": f"q={MIDDLE_WORD}+{OTHER_MIDDLE_WORD}",
+        "two common words": f"q={COMMON_WORD}+report",
+        "a phrase of rare words": f"q=%22{RARE_WORD}+{MIDDLE_WORD}%22",
+        "a common word in a rare venue": f"q={COMMON_WORD}&venue={RARE_VENUE.replace(' ', '+')}",
+        "a rare category and a rare venue": f"category={RARE_CATEGORY}&venue={RARE_VENUE.replace(' ', '+')}",
+        "three filters": f"category=cs.CL&venue={RARE_VENUE.replace(' ', '+')}&status=reproduced",
+    }.items()
+}
 VERDICTS: Final = {
     "newest": "",
     "of a kind": "kind=POST",
@@ -126,15 +151,36 @@ ADDRESSES: Final = {
 
 @pytest.mark.parametrize("name", ADDRESSES)
 def test_a_page_costs_the_same_however_much_there_is(client: Api, url: str, ids: dict[str, str], name: str) -> None:
-    path = ADDRESSES[name].format(**ids) + f"&limit={LIMIT}"
-    plans = [_plan(url, *sent) for sent in _sent(client, path)]
+    assert _pages(client, url, ADDRESSES[name].format(**ids)) <= MOST_PAGES
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_words_or_filters_read_their_lists_side_by_side(client: Api, url: str, name: str) -> None:
+    looked_up = 0
+    for sent in _sent(client, f"/v1/papers?{SEVERAL[name]}&limit={LIMIT}"):
+        plan = _plan(url, *sent)
+        _refuse_waste(plan)
+        looked_up += sum(
+            node["Actual Loops"] for node in _nodes(plan) if node.get("Index Name") == "uq_papers_arxiv_id"
+        )
+    assert looked_up <= MOST_LOOKED_UP
+
+
+def _pages(client: Api, url: str, path: str) -> int:
+    """The pages that the statements for this address touch."""
+    plans = [_plan(url, *sent) for sent in _sent(client, path + f"&limit={LIMIT}")]
     assert plans
-    pages = sum(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for plan in plans)
-    for node in (node for plan in plans for node in _nodes(plan)):
+    for plan in plans:
+        _refuse_waste(plan)
+    return sum(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for plan in plans)
+
+
+def _refuse_waste(plan: Json) -> None:
+    """No plan walks a table, or leaves out what it has read."""
+    for node in _nodes(plan):
         assert not (node["Node Type"] == "Seq Scan" and node["Relation Name"] in BIG), node
         skipped = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
         assert skipped <= MOST_SKIPPED, node
-    assert pages <= MOST_PAGES
 
 
 def _sent(client: Api, path: str) -> list[tuple[str, Any]]:
