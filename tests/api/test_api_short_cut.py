@@ -28,7 +28,8 @@ def addresses(client: Api, catalogue: object) -> list[str]:  # noqa: ARG001  # t
     below += ["/claims", "/claims?limit=2", "/versions", "/versions/1"]
     found = [*(paper + path for path in below), "/v1/papers", "/v1/papers?q=deberta&sort=arxiv_id", "/v1/verdicts"]
     found += ["/v1/verdicts?limit=1", one, f"{one}/evidence", f"{one}/predictions", f"{one}/compare/{other}"]
-    found += ["/v1/reproductions", f"/v1/reproductions/{run}?x=y", f"/v1/claims/{claim}", "/v1/drivers"]
+    found += ["/v1/reproductions", f"/v1/reproductions/{run}?x=y", f"/v1/reproductions/{run}/course"]
+    found += [f"/v1/claims/{claim}", "/v1/drivers"]
     found += [f"/v1/drivers/{DRIVER}", "/v1/exports/verdicts.jsonl", "/v1/exports/verdicts.parquet", "/healthz"]
     return [*found, "/readyz", "/.well-known/paper-verdicts-signing-key.pem"]
 
