@@ -15,6 +15,7 @@ from starlette_compress import remove_compress_type
 from app.access.door import Door
 from app.access.gate import Gate
 from app.access.openapi import add_security
+from app.access.tally import Tally
 from app.api import WELL_KNOWN, site, v1
 from app.core.body_clock import BodyClock
 from app.core.collector import freeze
@@ -149,9 +150,10 @@ def create_app(settings: Settings | None = None) -> Service:
     app.state.registry.register(QueueMetrics(app.state.database, app.state.sweeper))
     app.state.journal = Journal(log=logging.getLogger().isEnabledFor(logging.INFO))
     app.state.ids = Ids()
-    app.lane = Lane(app.usual_way, app.state.serving, app.state.journal, app.state.ids)
-    app.state.registry.register(app.state.journal)
     app.state.gate = Gate(settings.access, app.state.database, settings.redis_url)
+    tally = Tally(app.state.gate.requests, settings.access.networks)
+    app.lane = Lane(app.usual_way, app.state.serving, app.state.journal, app.state.ids, tally)
+    app.state.registry.register(app.state.journal)
     app.state.downloads = Downloads(app.state.database, settings.exports)
     app.state.signing_key = SigningKey.read(settings.signing_key_file) if settings.signing_key_file else None
     install_error_handlers(app)

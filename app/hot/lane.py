@@ -9,6 +9,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.access.tally import Tally
 from app.core.conditions import coding_of
 from app.core.journal import Client, Journal, Outcome
 from app.core.quick import LOOKED
@@ -36,8 +37,9 @@ _UNCHANGED_LINE: Final = b"HTTP/1.1 304 Not Modified\r\n"
 class Lane:
     """In front of everything."""
 
-    def __init__(self, app: ASGIApp, serving: Serving, journal: Journal, ids: Ids) -> None:
+    def __init__(self, app: ASGIApp, serving: Serving, journal: Journal, ids: Ids, tally: Tally) -> None:
         self._app: Final = app
+        self._passes: Final = tally.passes
         self._serving, self._listener = serving, serving.listener
         self._kept: Final = serving.cache.get
         self._journal, self._note, self._id = journal, journal.note, ids.new
@@ -47,7 +49,7 @@ class Lane:
         began = monotonic()
         path = url.decode("latin-1")
         found = self._find(path, headers, began)
-        if found is None:
+        if found is None or not self._passes(client, headers, began):
             return None
         answer, changed = found
         # What `_noted` does, without a call.
@@ -70,7 +72,7 @@ class Lane:
         began = monotonic()
         plain = scope["type"] == "http" and scope["method"] == "GET" and not scope["query_string"]
         found = self._find(scope["path"], scope["headers"], began) if plain else None
-        if found is None:
+        if found is None or not self._passes(scope.get("client"), scope["headers"], began):
             await self._app(scope, receive, send)
             return
         answer, changed = found

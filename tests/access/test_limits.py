@@ -249,6 +249,23 @@ def test_requests_of_an_address_are_counted_on_every_way(settings: Settings) -> 
         ok(client.get("/healthz"))
 
 
+@pytest.mark.usefixtures("api")
+def test_what_memory_answers_is_counted_too(settings: Settings) -> None:
+    with service(settings, requests_per_minute=30) as client:
+        lane: Any = client.app.lane  # type: ignore[attr-defined]  # the application is ours
+
+        def answered() -> bool:
+            return lane.at_once(PAPER_PATH.encode(), [(b"host", b"h")], ("9.9.9.9", 1)) is not None
+
+        deadline = time.monotonic() + 60
+        while not answered():  # the listener has no lease yet
+            assert time.monotonic() < deadline
+            ok(client.get(PAPER_PATH, headers={"Accept-Encoding": "identity", "Connection": "close"}))
+            time.sleep(0.1)
+        assert [answered() for _ in range(40)] == [True] * 29 + [False] * 11
+        assert client.app.state.gate.requests.wait_s("9.9.9.9", time.monotonic()) > 0  # type: ignore[attr-defined]  # as above
+
+
 def test_wrong_keys_are_counted_too(settings: Settings) -> None:
     with service(settings, requests_per_minute=3) as client:
         for _ in range(3):
