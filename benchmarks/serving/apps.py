@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.access.tally import Tally
 from app.core.collector import freeze
 from app.core.compression import Compression
 from app.core.db import Database
@@ -61,7 +62,7 @@ class _Unobserved(Service):
 
 
 class SilentLane(Lane):
-    """The lane with nothing noted and no id made."""
+    """The lane with nobody counted, nothing noted and no id made."""
 
     def at_once(self, url: bytes, headers: Headers, client: Client) -> tuple[bytes, bytes, bytes, bytes] | None:
         """As the lane's, without its middle."""
@@ -83,7 +84,7 @@ def unobserved() -> ASGIApp:
     app = create_app()
     app.__class__ = _Unobserved
     state = app.state
-    app.lane = SilentLane(app.usual_way, state.serving, state.journal, state.ids)
+    app.lane = SilentLane(app.usual_way, state.serving, state.journal, state.ids, Tally(state.gate.requests, ()))
     freeze()
     return app.lane
 

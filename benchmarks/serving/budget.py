@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.access.door import Door
+from app.access.tally import Tally
 from app.core.compression import Compression
 from app.core.cors import PublicCors
 from app.core.plan import Plans
@@ -173,9 +174,7 @@ async def _route(service: Service) -> dict[str, float]:
 
     def endpoint() -> None:
         unit = state.database.begin()
-        get_verdict.__wrapped__(Request(scope), unit.session, UUID(int=0)) if hasattr(  # type: ignore[attr-defined]
-            get_verdict, "__wrapped__"
-        ) else get_verdict(Request(scope), unit.session, UUID(int=0))
+        get_verdict(Request(scope), unit.session, UUID(int=0))
         unit.finish()
 
     async def ended() -> None:
@@ -206,7 +205,7 @@ async def _route(service: Service) -> dict[str, float]:
 async def _hot(service: Service) -> dict[str, float]:
     """Of an answer from memory, and what ids, log and metrics are of that."""
     state = service.state
-    silent = SilentLane(service.usual_way, state.serving, state.journal, state.ids)
+    silent = SilentLane(service.usual_way, state.serving, state.journal, state.ids, Tally(state.gate.requests, ()))
     held = f"If-None-Match: {TAG}\r\n"
     found: dict[str, float] = {}
     for name, lines in (("hot 200", ""), ("hot 304", held)):
