@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
 from app.cli.failures import UNREACHABLE, CommandError
@@ -11,6 +12,8 @@ from app.core.queue import QUEUE
 from app.embedded import Service
 
 _COUNT: Final = "import torch; print(torch.cuda.device_count())"
+_DRIVERS: Final = (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/dev/kfd"))
+"""What the drivers of NVIDIA, of Windows below Linux, and of AMD make: without one of them nothing is to be counted."""
 
 
 def worker_services(device: str, environment: Mapping[str, str]) -> list[Service]:
@@ -26,6 +29,8 @@ def worker_services(device: str, environment: Mapping[str, str]) -> list[Service
 def _devices(device: str) -> list[str]:
     if device != "auto":
         return [device]
+    if not any(path.exists() for path in _DRIVERS):
+        return ["cpu"]
     # A process of its own counts the GPUs: whatever touched CUDA here could not be forked or waited on cleanly.
     counted = subprocess.run([sys.executable, "-c", _COUNT], capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
     found = int(counted.stdout) if counted.stdout.strip().isdigit() else 0
