@@ -101,7 +101,7 @@ def _measure(context: WorkerContext, lease: Lease) -> None:
         heart.flush()
     facts = run.facts()
     facts["inference"] |= heart.counts
-    facts["attempt"] = {"number": lease.attempt, "stored_before": len(stored.rows)}
+    facts["attempt"] = {"number": lease.fence, "stored_before": len(stored.rows)}
 
     def conclude(session: Session) -> Verdict:
         act_as(session, Actor(name=f"worker:{context.name}", operation="reproduce"))
