@@ -12,6 +12,8 @@ from tests.end_to_end.conftest import PATIENCE_S, Service, leftovers, start
 
 pytestmark = [pytest.mark.worker, pytest.mark.timeout(1200)]
 
+SIZE = 2500
+"""Examples: more than a worker that is asked to stop has time for."""
 MINILM = "/v1/papers/draft:minilm-l6-nli-adapter"
 
 
@@ -38,7 +40,7 @@ def test_ctrl_c_in_a_run_leaves_nothing_running_and_the_run_goes_on_at_the_next_
     with TemporaryDirectory(prefix="verdicts-e2e-") as folder:
         data_dir = Path(folder) / "data"
         first = start(data_dir)
-        path = begin_run(first, 4000)
+        path = begin_run(first, SIZE)
         assert first.stop(signal.SIGINT) == 0
         assert gone(data_dir), leftovers(data_dir)
 
@@ -47,9 +49,9 @@ def test_ctrl_c_in_a_run_leaves_nothing_running_and_the_run_goes_on_at_the_next_
         assert resumed["progress"]["done"] > 0
         run = second.until(path, "done")
         assert run["state"] == "succeeded"
-        assert run["progress"] == {"done": 4000, "total": 4000, "correct": run["progress"]["correct"]}
+        assert run["progress"] == {"done": SIZE, "total": SIZE, "correct": run["progress"]["correct"]}
         verdict = httpx.get(f"{second.base}/v1/verdicts/{run['verdict_id']}").json()
-        assert verdict["score"] == run["progress"]["correct"] / 4000
+        assert verdict["score"] == run["progress"]["correct"] / SIZE
         assert second.stop(signal.SIGTERM) == 0
         assert gone(data_dir), leftovers(data_dir)
 
@@ -59,7 +61,7 @@ def test_killing_everything_in_a_run_loses_nothing_and_leaves_nothing_running() 
     with TemporaryDirectory(prefix="verdicts-e2e-") as folder:
         data_dir = Path(folder) / "data"
         first = start(data_dir, settings=short_lease)
-        path = begin_run(first, 4000)
+        path = begin_run(first, SIZE)
         first.process.kill()
         first.process.wait()
         assert gone(data_dir), leftovers(data_dir)
