@@ -46,7 +46,7 @@ def up(
     console.print(f"data    {settings.data_dir}", highlight=False, markup=False, soft_wrap=True)
     with suppress(StopRequested, KeyboardInterrupt):
         _run(settings, host, port, data_dir, reproduce or [])
-    console.print("stopped; the data stay, and `verdicts up` finds them")
+    console.print(f"stopped; the data stay in {settings.data_dir}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _run(settings: Settings, host: str, port: int, data_dir: Path | None, patterns: list[str]) -> None:
@@ -74,7 +74,8 @@ def _run(settings: Settings, host: str, port: int, data_dir: Path | None, patter
         stack.enter_context(noted(settings.data_dir, base))
         console.print(f"pages   {base}/", highlight=False)
         console.print(f"API     {base}/docs", highlight=False)
-        _say_where(base, reproduce_missing(settings, patterns), data_dir)
+        _say_key(data_dir)
+        _say_where(base, reproduce_missing(settings, patterns))
         supervisor.wait()
 
 
@@ -117,14 +118,14 @@ def _services(settings: Settings, host: str, port: int, base: str) -> list[Servi
     return [Service("api", serve, env=environment, ready=ready), *worker_services(settings.device, environment)]
 
 
-def _say_where(base: str, paper: str | None, data_dir: Path | None) -> None:
+def _say_key(data_dir: Path | None) -> None:
+    where = f" --data-dir {data_dir}" if data_dir else ""
+    make = f"verdicts keys create --name me --scope reproduce --scope curate{where}"
+    console.print(f"keys    to change something, make one: {make}", highlight=False, soft_wrap=True)
+
+
+def _say_where(base: str, paper: str | None) -> None:
     console.print(f"\nThe service runs at [bold]{base}[/bold]", highlight=False)
     if paper is not None:
         console.print(f"the paper's document: {base}/v1/papers/{paper}", highlight=False)
-    where = f" --data-dir {data_dir}" if data_dir else ""
-    console.print(
-        f"to change something, make a key: verdicts keys create --name me --scope reproduce --scope curate{where}",
-        highlight=False,
-        soft_wrap=True,
-    )
     console.print("Ctrl-C stops everything.", highlight=False)
