@@ -21,11 +21,17 @@ def main() -> None:
     import celery.concurrency.solo  # noqa: PLC0415
     import celery.worker.consumer  # noqa: F401, PLC0415
     import pandas  # noqa: F401, ICN001, PLC0415  # by pyarrow, at its first cast
+    import peft  # noqa: F401, PLC0415  # it and what follows come in where they are first needed, in each child anew
     import pyarrow.compute  # noqa: F401, PLC0415
+    import scipy.fft  # noqa: PLC0415
+    import scipy.optimize  # noqa: PLC0415
+    import scipy.stats  # noqa: F401, PLC0415
+    import transformers.models.bert.modeling_bert  # noqa: F401, PLC0415
 
     import app.cli.serving  # noqa: PLC0415
     import app.main  # noqa: F401, PLC0415
     import workers.evaluation.model_source  # noqa: PLC0415
+    import workers.runtime.loading  # noqa: PLC0415
     import workers.tasks.reproduce  # noqa: F401, PLC0415
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
