@@ -12,9 +12,10 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from redis import Redis
 
+from app.core.db import Database
 from app.embedded import EmbeddedServers, ServerUrls
 from app.embedded.postgres import plain_dsn
-from tests.factories.databases import made_from, url_of
+from tests.factories.databases import made_from, opened, url_of
 from tests.factories.forks import Forks
 
 # The same examples each time, so that what fails fails again; how slow the machine is today decides nothing; and one
@@ -66,6 +67,13 @@ def database_url(servers: ServerUrls, maintenance: psycopg.Connection, template_
     """The URL, for SQLAlchemy, of a database that is this test's own and has the schema."""
     with made_from(maintenance, template_database) as name:
         yield url_of(servers, name)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """The same, opened."""
+    with opened(database_url) as found:
+        yield found
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Loading a catalogue: what is there stays, what is new comes, and a bad file is named before anything is written."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,10 @@ from app.papers.find import find_paper, lock_paper
 from app.papers.ids import PaperRef
 from app.papers.schemas import PaperPatch
 from app.protocol.driver import DriverSpec
-from tests.factories.databases import opened
 from tests.factories.drivers import Table, driver_table, paper_table, write_catalogue
 from tests.factories.threads import together
 
 SHIPPED = Settings.model_fields["catalogue_dir"].default
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as database:
-        yield database
 
 
 @pytest.fixture

@@ -24,7 +24,6 @@ from tests.client.conftest import script
 from tests.client.runs import run_json
 from tests.client.scripted import Answer, Script
 from tests.embedded.up_harness import wait_until
-from tests.factories.databases import opened
 from tests.factories.drivers import Subject, make_subject
 from tests.factories.forks import Forks
 from tests.factories.runs import ask, beat, facts, predictions, take
@@ -34,12 +33,6 @@ __all__ = ["script"]
 
 PATIENCE_S = 120.0
 STREAM = {"Content-Type": "text/event-stream"}
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as found:
-        yield found
 
 
 @pytest.fixture

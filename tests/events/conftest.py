@@ -8,14 +8,7 @@ from app.core.db import Database
 from app.core.settings import QueueSettings, Settings
 from tests.api.fixtures import UNLIMITED
 from tests.events.running import Running, running
-from tests.factories.databases import opened
 from tests.factories.drivers import Subject, make_subject
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as found:
-        yield found
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from tests.events.running import Running, data_of
 from tests.hostile.texts import INJECTIONS
 from tests.webhooks.conftest import (
     client_of,
-    database,
     events_settings,
     receiver,
     service,
@@ -20,7 +19,7 @@ from tests.webhooks.conftest import (
 )
 from tests.webhooks.receiver import Receiver
 
-__all__ = ["client_of", "database", "events_settings", "receiver", "service", "settings", "webhooks"]
+__all__ = ["client_of", "events_settings", "receiver", "service", "settings", "webhooks"]
 
 FRAMES = ("\n\nevent: forged\ndata: {}\n\n", "\r\rid: 0\rretry: 1\r\r", "data: [DONE]")
 """What would end an event, or begin another, in a stream that did not escape it."""

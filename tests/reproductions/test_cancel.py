@@ -1,6 +1,6 @@
 """Cancelling: at once while a run waits, at the worker's next heartbeat while it runs, never after its end."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,17 +14,10 @@ from app.reproductions.errors import CancelRequestedError, ReproductionDoneError
 from app.reproductions.lease import Lease, confirm_cancel, give_up
 from app.reproductions.sweep import sweep
 from app.verdicts.conclude import conclude_run
-from tests.factories.databases import opened
 from tests.factories.drivers import Subject, make_subject
 from tests.factories.runs import QUEUE, Bell, ask, beat, facts, let_pass, predictions, read_run, take, try_take
 from tests.factories.threads import together
 from tests.factories.verdicts import conclude_without_rule
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as database:
-        yield database
 
 
 @pytest.fixture

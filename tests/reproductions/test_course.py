@@ -1,6 +1,5 @@
 """How a run went: a bounded number of points, from its first examples to its last, whatever becomes of its attempts."""
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -14,7 +13,6 @@ from app.reproductions.estimate import running_estimate
 from app.reproductions.lease import hand_back
 from app.reproductions.schemas import CourseRead
 from app.statistics.binomial import binomial_interval
-from tests.factories.databases import opened
 from tests.factories.drivers import make_subject
 from tests.factories.runs import ask, beat, predictions, take
 
@@ -23,12 +21,6 @@ EARLY: dict[str, Any] = {
     "protocol": {"data": "probability_slice"},
     "decision": {"early_stopping": True},
 }
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as database:
-        yield database
 
 
 def course_of(database: Database, run: UUID) -> CourseRead:

@@ -1,6 +1,6 @@
 """The worker's side of the queue: who gets which run, who may write, and what becomes of failures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,6 @@ from app.reproductions.cancel import cancel_reproduction
 from app.reproductions.errors import LeaseLostError
 from app.reproductions.lease import Lease, confirm_cancel, give_up, hand_back, read_stored, succeed, take_run
 from app.reproductions.sweep import sweep
-from tests.factories.databases import opened
 from tests.factories.drivers import Subject, make_subject
 from tests.factories.runs import QUEUE, Bell, ask, beat, let_pass, predictions, read_run, take, try_take
 from tests.factories.threads import together
@@ -25,12 +24,6 @@ from tests.factories.verdicts import conclude_without_rule
 
 BROKEN = DriverError("checkpoint_missing", "There is no checkpoint.")
 FLAKY = DriverError("hub_unreachable", "The hub does not answer.", retryable=True)
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as database:
-        yield database
 
 
 @pytest.fixture

@@ -1,24 +1,14 @@
 """Workers that are there, silent, replaced, or have left: told apart with and without a run."""
 
-from collections.abc import Iterator
-
-import pytest
 from sqlalchemy import text
 
 from app.core.db import Database
 from app.reproductions.presence import Identity, announce, leave
 from app.reproductions.workers import WorkerRead, read_crew
-from tests.factories.databases import opened
 from tests.factories.drivers import make_subject
 from tests.factories.runs import QUEUE, ask, let_pass, take
 
 ONE, ANOTHER, ELSEWHERE = (Identity(name, host, "cpu") for name, host in (("a:1", "a"), ("a:2", "a"), ("b:1", "b")))
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as database:
-        yield database
 
 
 def _say(database: Database, *workers: Identity) -> None:

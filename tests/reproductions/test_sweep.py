@@ -1,7 +1,6 @@
 """The sweep: lost messages, dead workers and passed moments cost time and nothing else."""
 
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from errno import ENOSPC
 from uuid import UUID
@@ -19,17 +18,10 @@ from app.reproductions.cancel import cancel_reproduction
 from app.reproductions.lease import Beat, hand_back, heartbeat
 from app.reproductions.sweep import SweepResult, sweep
 from app.reproductions.sweeper import Sweeper
-from tests.factories.databases import opened
 from tests.factories.drivers import Subject, make_subject
 from tests.factories.runs import QUEUE, Bell, ask, beat, let_pass, predictions, read_run, take, try_take
 
 NOTHING = SweepResult()
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as database:
-        yield database
 
 
 @pytest.fixture

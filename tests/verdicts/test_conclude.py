@@ -1,6 +1,6 @@
 """Concluding a run: from the predictions as they are stored, to a verdict and a succeeded run, or to nothing at all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,19 +21,12 @@ from app.verdicts import conclude as concluding
 from app.verdicts import issue as issuing
 from app.verdicts.conclude import conclude_run
 from app.verdicts.decide import Measurement, ReportedValue, decide
-from tests.factories.databases import opened
 from tests.factories.drivers import LABELS, SIZE, Subject, make_subject
 from tests.factories.runs import ask, beat, facts, let_pass, predictions, read_run, take
 from tests.factories.threads import together
 
 MNLI = (3479, 3123, 3213)
 """Items of MNLI validation_matched by label."""
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as database:
-        yield database
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """THE transaction: the new verdict is current, the one before says so, and the document shows it, all or nothing."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -17,18 +16,11 @@ from app.papers.find import lock_paper
 from app.papers.schemas import PaperDocumentRead, PaperPatch
 from app.verdicts import issue as issuing
 from app.verdicts.issue import current_verdict, issue
-from tests.factories.databases import opened
 from tests.factories.drivers import Subject, make_subject
 from tests.factories.papers import make_claim
 from tests.factories.verdicts import issue_verdict, new_verdict
 
 PRE, POST = VerdictKind.PRE, VerdictKind.POST
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as database:
-        yield database
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import pytest
 
 from app.core.db import Database
 from app.core.settings import Settings, WebhookSettings
-from tests.events.conftest import database, subject
 from tests.events.conftest import settings as events_settings
+from tests.events.conftest import subject
 from tests.events.running import PATIENCE_S, Running, running
 from tests.factories.keys import make_key
 from tests.webhooks.receiver import Receiver, receiving
 
-__all__ = ["database", "events_settings", "subject"]
+__all__ = ["events_settings", "subject"]
 
 QUICK = WebhookSettings(
     allow_http=True, allow_private=True, poll_s=0.05, retries_s=(0.05, 0.05, 0.05), timeout_s=30, lease_s=60

@@ -1,6 +1,6 @@
 """The heart of a run: it reports on its own, and tells the run within one batch that it has to end."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -16,19 +16,12 @@ from app.reproductions.lease import Lease, Stored, read_stored
 from app.reproductions.queries import read_reproduction
 from app.reproductions.schemas import RunningEstimate
 from app.statistics.metrics import matthews
-from tests.factories.databases import opened
 from tests.factories.drivers import LABELS, SIZE, make_subject
 from tests.factories.runs import Bell, ask, read_run, take
 from workers.context import WorkerContext
 from workers.evaluation.types import PredictionBatch
 from workers.tasks.heart import Heart
 from workers.tasks.tally import Tally
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as database:
-        yield database
 
 
 @pytest.fixture

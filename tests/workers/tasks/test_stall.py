@@ -3,12 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-
-import pytest
 
 from app.core.db import Database
-from tests.factories.databases import opened
 from tests.factories.drivers import make_subject
 from tests.factories.runs import ask, let_pass, read_run, take
 
@@ -30,12 +26,6 @@ with Heart(context, lease, Stored()) as heart:
     heart.stage("loading_model")
     time.sleep(600)
 """
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as database:
-        yield database
 
 
 def test_a_worker_whose_run_stands_still_ends_itself(database: Database, database_url: str) -> None:
