@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from math import ceil
 
+from app.access.count import Count, standing
 from app.access.scopes import Scope
 from app.core.errors import AppError
 
@@ -68,8 +69,8 @@ class RateLimitedError(AppError):
         detail = (
             f"This {who} has sent as many requests as it may for now, {per_minute} a minute; try again in {seconds} s."
         )
-        standing = {"RateLimit-Policy": f'"{who}";q={per_minute};w=60', "RateLimit": f'"{who}";r=0;t={seconds}'}
-        super().__init__(detail, headers={"Retry-After": str(seconds), **standing})
+        count = Count(who, per_minute, remaining=0, reset_s=seconds)
+        super().__init__(detail, headers={"Retry-After": str(seconds), **standing([count])})
 
 
 class LimitsUnavailableError(AppError):

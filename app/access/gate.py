@@ -11,9 +11,10 @@ from starlette.types import Scope as AsgiScope
 
 from app.access.actor import Actor
 from app.access.address import client_address, limited_as
+from app.access.count import Count
 from app.access.errors import KeyInvalidError, KeyRequiredError, RateLimitedError, ScopeMissingError
 from app.access.keyring import Key, Keyring
-from app.access.limits import Count, Counters, WriteLimit
+from app.access.limits import Counters, WriteLimit
 from app.access.local import LocalLimiter
 from app.access.scopes import Scope
 from app.core.db import Database

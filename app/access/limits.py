@@ -1,7 +1,6 @@
 """How many changes a key and an address may ask for in a minute, counted in Redis for all processes together."""
 
 import time
-from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
@@ -13,6 +12,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app.access.count import Count
 from app.access.errors import LimitsUnavailableError, RateLimitedError
 from app.access.local import LocalLimiter
 
@@ -20,28 +20,7 @@ _ANSWER_S: Final = 2.0
 """Redis that is down refuses at once; one that is slow, on a busy machine, is no reason to refuse a change."""
 _AWAY_S: Final = 1.0
 """So long Redis is left alone after it did not answer, so that not every request waits for it."""
-_MINUTE: Final = 60
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How a limit stands after a request."""
-
-    policy: str
-    limit: int
-    remaining: int
-    reset_s: int
-
-    @property
-    def policy_field(self) -> str:
-        """Its item in `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10)."""
-        return f'"{self.policy}";q={self.limit};w={_MINUTE}'
-
-    @property
-    def limit_field(self) -> str:
-        """Its item in `RateLimit`."""
-        return f'"{self.policy}";r={self.remaining};t={self.reset_s}'
 
 
 class Counters:

@@ -9,8 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from app.access.actor import ACTOR, Actor
+from app.access.count import Count, standing
 from app.access.gate import Gate
-from app.access.limits import Count
 from app.access.scopes import Scope
 from app.core.routes import OUTCOME, ThreadedRoute
 from app.core.web import SESSION_INFO, JsonOnly, problems
@@ -151,11 +151,7 @@ def _privately(send: Send) -> Send:
 
 
 def _limit_headers(counts: Sequence[Count]) -> list[tuple[bytes, bytes]]:
-    fields = {
-        "ratelimit-policy": ", ".join(count.policy_field for count in counts),
-        "ratelimit": ", ".join(count.limit_field for count in counts),
-    }
-    return [(name.encode(), value.encode()) for name, value in fields.items()]
+    return [(name.lower().encode(), value.encode()) for name, value in standing(counts).items()]
 
 
 def gate_of(request: Request) -> Gate:

@@ -3,13 +3,12 @@
 from typing import Any, Final
 
 from fastapi import Request, Response
-from pydantic import BaseModel, Field
 
 from app.access.idempotency import OnceDep
 from app.access.routes import protected_router
 from app.access.scopes import Scope
 from app.catalogue.errors import CatalogueError, DocumentError
-from app.catalogue.import_document import DocumentFile, import_document, parse_document
+from app.catalogue.import_document import DocumentFile, DocumentImported, import_document, parse_document
 from app.core.etag import reply_model
 from app.core.web import BodyDep, SessionDep, problems
 
@@ -21,14 +20,6 @@ _DOCUMENT: Final[dict[str, Any]] = {
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PaperDocumentRead"}}},
     }
 }
-
-
-class DocumentImported(BaseModel):
-    """What a paper document brought."""
-
-    arxiv_id: str
-    verdicts: int
-    known: int = Field(description="So many of the verdicts were known already.")
 
 
 @protected.post(
@@ -47,8 +38,7 @@ def post_document(request: Request, session: SessionDep, body: BodyDep, once: On
 
     def respond() -> Response:
         done = import_document(session, document)
-        imported = DocumentImported(arxiv_id=done.arxiv_id, verdicts=done.verdicts, known=done.known)
-        response = reply_model(request, imported)
+        response = reply_model(request, done)
         response.headers["Location"] = f"/v1/papers/{done.arxiv_id}"
         return response
 

@@ -1,7 +1,6 @@
 """Import a paper document: ids and times are kept, and its verdicts become the current ones of their lines."""
 
 import json
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -96,13 +95,12 @@ class DocumentFile(_In):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What an import brought."""
+class DocumentImported(BaseModel):
+    """What a paper document brought."""
 
     arxiv_id: str
     verdicts: int
-    known: int
+    known: int = Field(description="So many of the verdicts were known already.")
 
 
 def parse_document(text: str) -> DocumentFile:
@@ -136,7 +134,7 @@ def _no_constant(text: str) -> float:
     raise ValueError(f"{text} is no number of JSON")
 
 
-def import_document(session: Session, file: DocumentFile) -> Imported:
+def import_document(session: Session, file: DocumentFile) -> DocumentImported:
     """Bring in the paper, its version, claims and verdicts, with their ids and times. Doing so twice is fine.
 
     Raises ImportConflictError where something else is stored under the same id, SupersededImportError where a newer
@@ -151,7 +149,7 @@ def import_document(session: Session, file: DocumentFile) -> Imported:
     for verdict in found:
         known += _verdict(session, paper, version, verdict)
     write_document(session, paper)
-    return Imported(paper.arxiv_id, len(found), known)
+    return DocumentImported(arxiv_id=paper.arxiv_id, verdicts=len(found), known=known)
 
 
 def _paper(session: Session, ref: PaperRef, file: DocumentFile) -> Paper:

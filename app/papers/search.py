@@ -119,7 +119,7 @@ def _page(
         return query.where(*conditions)
     steps = [in_all_of(way, order, start, end) for way in ways]
     step = steps[0] if len(steps) == 1 else union_all(*(select(one) for one in steps)).subquery()
-    keys = [step.c.arxiv_id] if order.by_id else [step.c.newest_verdict_at, step.c.arxiv_id]
+    keys = order.keys(step.c)
     query = select(Paper).join(step, Paper.arxiv_id == step.c.arxiv_id).where(*conditions)
     query = query.order_by(*order.sorted(keys))
     return query if len(steps) == 1 else query.ext(distinct_on(*keys))

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import ColumnElement, Select, Subquery, intersect, literal, select, tuple_, union_all
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from app.models import Paper, PaperWord
 
@@ -44,8 +45,8 @@ class Order:
 
     by_id: bool
 
-    def keys(self, of: Source) -> list[InstrumentedAttribute[Any]]:
-        """The columns that the list is sorted by."""
+    def keys(self, of: Source | ReadOnlyColumnCollection[str, Any]) -> list[Any]:
+        """The columns that the list is sorted by, of a table or of what was read of one."""
         return [of.arxiv_id] if self.by_id else [of.newest_verdict_at, of.arxiv_id]
 
     def sorted(self, columns: Sequence[Any]) -> list[Any]:
@@ -88,7 +89,7 @@ def reach(
         for number in numbers
     ]
     reached = union_all(*(select(one) for one in steps)).subquery().c
-    keys = [reached.arxiv_id] if order.by_id else [reached.newest_verdict_at, reached.arxiv_id]
+    keys = order.keys(reached)
     rows = session.execute(select(reached.place, reached.number, *keys).order_by(*order.sorted(keys)))
     return [Mark(row[0], row[1], row[2] if order.by_id else (row[2], row[3])) for row in rows]
 
@@ -116,5 +117,4 @@ def in_all_of(way: Way, order: Order, start: Start | None, end: Key | None) -> S
     if len(steps) == 1:
         return steps[0]
     both = intersect(*(select(one) for one in steps)).subquery()
-    keys = [both.c.arxiv_id] if order.by_id else [both.c.newest_verdict_at, both.c.arxiv_id]
-    return select(both).order_by(*order.sorted(keys)).offset(0).subquery()
+    return select(both).order_by(*order.sorted(order.keys(both.c))).offset(0).subquery()

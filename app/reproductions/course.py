@@ -56,18 +56,13 @@ def read_course(session: Session, reproduction_id: UUID) -> CourseRead:
     of_run = ProgressPoint.reproduction_id == reproduction_id
     rows = session.scalars(select(ProgressPoint).where(of_run).order_by(ProgressPoint.done)).all()
     metric = MetricName(run.spec.get("metric", MetricName.accuracy))
-    points = _by_counts(run, rows) if metric is MetricName.accuracy else [_as_reported(row) for row in rows]
-    return CourseRead(
-        reproduction_id=reproduction_id,
-        metric=metric,
-        total=run.progress_total,
-        points=[one for one in points if one is not None],
+    points = (
+        _by_counts(run, rows) if metric is MetricName.accuracy else [_as_reported(row) for row in rows if row.estimate]
     )
+    return CourseRead(reproduction_id=reproduction_id, metric=metric, total=run.progress_total, points=points)
 
 
-def _as_reported(row: ProgressPoint) -> CoursePoint | None:
-    if row.estimate is None:
-        return None
+def _as_reported(row: ProgressPoint) -> CoursePoint:
     shown = RunningEstimate.model_validate(row.estimate)
     return CoursePoint(at=row.at, done=row.done, correct=row.correct, value=shown.value, interval_95=shown.interval_95)
 

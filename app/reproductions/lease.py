@@ -30,6 +30,8 @@ RING_SOON: Final = text("to_timestamp(0)")
 LOST_WITH_HEADWAY: Final = (Reproduction.state == RUNNING) & (Reproduction.progress_done > Reproduction.progress_taken)
 """Of a run whose lease ran out: its attempt stored more than it found, and does not count. Each that does not count has
 one prediction less to make, so there is an end to them; what kills its workers at one place has it after a few."""
+COUNTED: Final = Reproduction.attempt - case((LOST_WITH_HEADWAY, 1), else_=0)
+"""The attempts that count, when a worker's loss is noticed."""
 _UNREADABLE: Final = DriverError(
     "spec_unreadable",
     "The run was asked for with a driver specification that this version of the service does not read. "
@@ -105,7 +107,7 @@ def _take_first(
             state=RUNNING,
             stage="starting",
             fence=Reproduction.fence + 1,
-            attempt=Reproduction.attempt + 1 - case((LOST_WITH_HEADWAY, 1), else_=0),
+            attempt=COUNTED + 1,
             progress_taken=Reproduction.progress_done,
             worker=worker,
             lease_until=func.now() + timedelta(seconds=queue.lease_s),
@@ -167,8 +169,14 @@ def heartbeat(
     if predictions:
         store_predictions(session, lease.evidence_id, predictions)
         if beat.total:
-            counts = {"done": beat.done, "correct": beat.correct, "total": beat.total}
-            mark(session, lease.reproduction_id, **counts, estimate=beat.estimate)
+            mark(
+                session,
+                lease.reproduction_id,
+                done=beat.done,
+                correct=beat.correct,
+                total=beat.total,
+                estimate=beat.estimate,
+            )
     return cancelled
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, case, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -15,7 +15,7 @@ from app.core.queue import Doorbell
 from app.core.settings import QueueSettings
 from app.models import Reproduction, ReproductionState, Ring
 from app.protocol.errors import DriverError
-from app.reproductions.lease import LOST_WITH_HEADWAY, QUEUED, RING_SOON, RUNNING, ended, error_document
+from app.reproductions.lease import COUNTED, LOST_WITH_HEADWAY, QUEUED, RING_SOON, RUNNING, ended, error_document
 from app.reproductions.turns import QUEUE_ORDER
 
 _LOCK: Final = 7_203_711_002  # key of the advisory lock: one process sweeps at a time
@@ -61,8 +61,7 @@ def sweep(session: Session, queue: QueueSettings, doorbell: Doorbell) -> SweepRe
         lost & used_up & ~LOST_WITH_HEADWAY,
         {**ended(ReproductionState.failed), "error": error_document(_LOST)},
     )
-    counted = Reproduction.attempt - case((LOST_WITH_HEADWAY, 1), else_=0)
-    waits = {"state": QUEUED, "stage": None, "lease_until": None, "rung_at": RING_SOON, "attempt": counted}
+    waits = {"state": QUEUED, "stage": None, "lease_until": None, "rung_at": RING_SOON, "attempt": COUNTED}
     requeued = _set(session, lost, waits)
     overdue = (Reproduction.state == QUEUED) & (Reproduction.deadline_at < func.now())
     expired = _set(session, overdue, ended(ReproductionState.expired))

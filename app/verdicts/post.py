@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app.claims.queries import find_claim_of
-from app.models import Claim, Evidence, Paper, PaperVersion, Prediction, Verdict, VerdictOrigin
+from app.models import Claim, Evidence, Paper, PaperVersion, Verdict, VerdictOrigin
 from app.models.base import new_id
 from app.protocol.axes import DataAxis
 from app.protocol.driver import default_margin
 from app.protocol.slices import SliceKind
+from app.reproductions.store import store_predictions
 from app.statistics.label_map import LabelMapSuspectError
 from app.verdicts.decide import (
     ImpossibleCountsError,
@@ -184,18 +184,15 @@ def _store(session: Session, post: VerdictPost, confusion: Confusion | None, doc
     session.flush()
     if evidence.predictions and evidence.labels:
         position = {label: i for i, label in enumerate(evidence.labels)}
-        session.execute(
-            insert(Prediction),
-            [
-                {
-                    "evidence_id": row.id,
-                    "row": number,
-                    "item_id": one.id,
-                    "gold": position[one.gold],
-                    "predicted": position[one.predicted],
-                    "logits": one.logits,
-                }
-                for number, one in enumerate(evidence.predictions)
-            ],
-        )
+        predictions = [
+            {
+                "row": number,
+                "item_id": one.id,
+                "gold": position[one.gold],
+                "predicted": position[one.predicted],
+                "logits": one.logits,
+            }
+            for number, one in enumerate(evidence.predictions)
+        ]
+        store_predictions(session, row.id, predictions)
     return row.id

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.core.pagination import Page, decode_cursor, encode_cursor
 from app.models import Claim, Evidence, Paper, PaperVersion, Prediction, Verdict, VerdictKind
-from app.papers.document import citation_of
+from app.papers.document import document_keys
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PaperRef
 from app.protocol.axes import ProtocolAxes
@@ -136,16 +136,7 @@ def _filtered(session: Session, wanted: VerdictFilter) -> Select[Verdict, Claim,
 def _read(row: Row[Verdict, Claim, str, int]) -> VerdictRead:
     verdict, claim, arxiv_id, version = row
     return VerdictRead(
-        id=verdict.id,
-        kind=verdict.kind,
-        status=verdict.status,
-        score=verdict.score,
-        confidence=verdict.confidence,
-        agent_version=verdict.agent_version,
-        computed_at=verdict.computed_at,
-        is_current=verdict.is_current,
-        claim_citation=citation_of(claim, arxiv_id),
-        protocol_match=verdict.protocol_match,
+        **document_keys(verdict, claim, arxiv_id),
         paper_arxiv_id=arxiv_id,
         paper_version=version,
         claim_id=verdict.claim_id,

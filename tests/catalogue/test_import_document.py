@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select, text
 
 from app.catalogue.errors import CatalogueError
-from app.catalogue.import_document import Imported, import_document, parse_document
+from app.catalogue.import_document import DocumentImported, import_document, parse_document
 from app.catalogue.load import load_catalogue
 from app.core.db import Database
 from app.core.errors import AppError
@@ -63,7 +63,7 @@ def golden() -> Document:
     return document
 
 
-def _import(database: Database, document: Document | str) -> Imported:
+def _import(database: Database, document: Document | str) -> DocumentImported:
     content = document if isinstance(document, str) else json.dumps(document)
     with database.unit_of_work() as session:
         return import_document(session, parse_document(content))
@@ -121,14 +121,16 @@ def _as_pre(document: Document) -> Document:
 
 
 def test_the_golden_document_comes_out_byte_for_byte(database: Database, golden: Document) -> None:
-    assert _import(database, GOLDEN.read_text(encoding="utf-8")) == Imported("2111.09543", verdicts=1, known=0)
+    assert _import(database, GOLDEN.read_text(encoding="utf-8")) == DocumentImported(
+        arxiv_id="2111.09543", verdicts=1, known=0
+    )
     assert _served(database) == _compact(golden)
 
 
 def test_importing_twice_changes_nothing(database: Database, golden: Document) -> None:
     _import(database, golden)
     before = _contents(database)
-    assert _import(database, golden) == Imported("2111.09543", verdicts=1, known=1)
+    assert _import(database, golden) == DocumentImported(arxiv_id="2111.09543", verdicts=1, known=1)
     assert _contents(database) == before
     assert _served(database) == _compact(golden)
 
@@ -166,14 +168,14 @@ def test_several_may_import_at_once(empty: Database, golden: Document) -> None:
 
 def test_a_document_without_verdicts_comes_out_alike(empty: Database, golden: Document) -> None:
     bare = golden | {"verdict": None, "verdicts": {"post": None, "pre": None}}
-    assert _import(empty, bare) == Imported("2111.09543", verdicts=0, known=0)
+    assert _import(empty, bare) == DocumentImported(arxiv_id="2111.09543", verdicts=0, known=0)
     assert _served(empty) == _compact(bare)
 
 
 def test_verdicts_of_both_kinds_come_out_alike(empty: Database, golden: Document) -> None:
     both = deepcopy(golden)
     both["verdicts"]["pre"] = _as_pre(golden)["verdict"]
-    assert _import(empty, both) == Imported("2111.09543", verdicts=2, known=0)
+    assert _import(empty, both) == DocumentImported(arxiv_id="2111.09543", verdicts=2, known=0)
     assert _served(empty) == _compact(both)
 
 
@@ -210,7 +212,7 @@ def test_a_later_version_is_imported_with_the_earlier_ones_before_it(empty: Data
 def test_a_newer_verdict_takes_over(database: Database, golden: Document) -> None:
     _import(database, golden)
     newer = _changed(golden, id=str(uuid4()), computed_at="2026-06-01T00:00:00.000Z", status="inconclusive")
-    assert _import(database, newer) == Imported("2111.09543", verdicts=1, known=0)
+    assert _import(database, newer) == DocumentImported(arxiv_id="2111.09543", verdicts=1, known=0)
     assert _served(database) == _compact(newer)
     with database.unit_of_work() as session:
         line = session.scalars(select(Verdict).order_by(Verdict.sequence)).all()

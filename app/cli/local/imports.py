@@ -1,7 +1,5 @@
 """Papers that are brought into this machine's database."""
 
-import json
-
 from app.catalogue.import_document import import_document, parse_document
 from app.cli.local.base import Local
 from app.papers.arxiv import fetch_metadata
@@ -17,9 +15,7 @@ class LocalImports(Local):
         """Bring in a paper document with its verdicts; what it brought."""
         document = parse_document(text)
         with self.session() as session:
-            done = import_document(session, document)
-        facts = {"arxiv_id": done.arxiv_id, "verdicts": done.verdicts, "known": done.known}
-        return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+            return import_document(session, document).model_dump_json()
 
     def import_from_arxiv(self, arxiv_id: str) -> str:
         """Bring in a paper's metadata from arXiv; its document."""

@@ -70,6 +70,6 @@ class Projections:
 
     def _spread_to(self, longest: int) -> torch.Tensor:
         # One more and _WHOLE more than distances are needed: an even number, and room for what columns() adds.
-        rows = self.buckets.rows(torch.arange(1 - longest, longest + _WHOLE + 1)).to(self.keys.device)
-        keys = self.keys[:, self.buckets.rows(-torch.arange(1 - longest, longest + _WHOLE + 1)).to(rows.device)]
-        return torch.cat([keys, self.queries[:, rows]]).transpose(1, 2).contiguous()
+        rising = torch.arange(1 - longest, longest + _WHOLE + 1)
+        of_keys, of_queries = (self.buckets.rows(one).to(self.keys.device) for one in (-rising, rising))
+        return torch.cat([self.keys[:, of_keys], self.queries[:, of_queries]]).transpose(1, 2).contiguous()

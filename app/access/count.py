@@ -1,0 +1,36 @@
+"""How limits stand, in the standard headers (draft-ietf-httpapi-ratelimit-headers-10)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+_MINUTE: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How a limit stands after a request."""
+
+    policy: str
+    limit: int
+    remaining: int
+    reset_s: int
+
+    @property
+    def policy_field(self) -> str:
+        """Its item in `RateLimit-Policy`."""
+        return f'"{self.policy}";q={self.limit};w={_MINUTE}'
+
+    @property
+    def limit_field(self) -> str:
+        """Its item in `RateLimit`."""
+        return f'"{self.policy}";r={self.remaining};t={self.reset_s}'
+
+
+def standing(counts: Iterable[Count]) -> dict[str, str]:
+    """The headers that say it of these limits."""
+    counts = list(counts)
+    return {
+        "RateLimit-Policy": ", ".join(count.policy_field for count in counts),
+        "RateLimit": ", ".join(count.limit_field for count in counts),
+    }
