@@ -37,6 +37,11 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
 CMD ["verdicts", "api", "--host", "0.0.0.0", "--port", "8000"]
 
 FROM base AS worker
+ARG TORCH=cpu
+# Triton builds the kernels of a GPU where they run, and what starts them is C.
+RUN if [ "$TORCH" != cpu ]; then \
+      apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*; \
+    fi
 COPY --from=build-worker /opt/venv /opt/venv
 ENV VERDICTS_DATA_DIR=/var/lib/verdicts HF_HUB_DISABLE_TELEMETRY=1
 USER verdicts

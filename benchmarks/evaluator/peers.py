@@ -19,6 +19,7 @@ from evaluator.shapes import LABELS
 from evaluator.texts import MAX_LENGTH
 
 BATCH = 32
+GPU_BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,37 @@ def _sorted_transformers(settings: Settings) -> Peer:
     return _by_length(settings.folder, _torch_run(model, settings.device))
 
 
+def _half_transformers(settings: Settings) -> Peer:
+    model = AutoModelForSequenceClassification.from_pretrained(settings.folder, dtype=torch.float16)
+    return _by_length(settings.folder, _torch_run(model, settings.device), GPU_BATCH)
+
+
 def _flash_deberta(settings: Settings) -> Peer:
     from flashdeberta import FlashDebertaV2ForSequenceClassification  # noqa: PLC0415 - needs a GPU
 
     model = FlashDebertaV2ForSequenceClassification.from_pretrained(settings.folder, dtype=torch.float16)
-    return _by_length(settings.folder, _torch_run(model, settings.device))
+    return _by_length(settings.folder, _torch_run(model, settings.device), GPU_BATCH)
+
+
+def _disentangled_flash(settings: Settings) -> Peer:
+    """Its packed path, as its README has it: embeddings padded, the encoder's rows without padding."""
+    from disentangled_flash import optimize_deberta, pack_padded_with_info  # noqa: PLC0415 - needs a GPU
+
+    model = AutoModelForSequenceClassification.from_pretrained(settings.folder, dtype=torch.float16)
+    model = model.to(settings.device).eval()
+    optimize_deberta(model.deberta, sequence_lengths=[64, MAX_LENGTH])
+
+    def run(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        with torch.inference_mode():
+            ids, mask = (torch.from_numpy(inputs[name]).to(settings.device) for name in ("input_ids", "attention_mask"))
+            tokens, ends, info = pack_padded_with_info(model.deberta.embeddings(input_ids=ids, mask=mask), mask)
+            encoder = model.deberta.encoder
+            rows = encoder.forward_packed(
+                tokens, ends, info.max_seqlen, packed_info=info, output_hidden_states=False
+            ).last_hidden_state
+            return model.classifier(model.pooler(rows[ends[:-1].long()][:, None])).float().cpu().numpy()
+
+    return _by_length(settings.folder, run, GPU_BATCH)
 
 
 def _onnxruntime(settings: Settings) -> Peer:
@@ -144,8 +171,8 @@ def _torch_run(model: PreTrainedModel, device: torch.device) -> Run:
     return run
 
 
-def _by_length(folder: Path, run: Run) -> Peer:
-    """The expert's way: tokenise everything, sort by tokens, pad batches of 32 to their longest."""
+def _by_length(folder: Path, run: Run, size: int = BATCH) -> Peer:
+    """The expert's way: tokenise everything, sort by tokens, pad batches to their longest."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     facts: dict[str, Any] = {"tokens": 0}
 
@@ -154,8 +181,8 @@ def _by_length(folder: Path, run: Run) -> Peer:
         encoded = tokenizer(firsts, seconds, truncation=True, max_length=MAX_LENGTH)
         order = sorted(range(len(pairs)), key=lambda index: -len(encoded["input_ids"][index]))
         logits = np.empty((len(pairs), len(LABELS)), dtype=np.float32)
-        for start in range(0, len(order), BATCH):
-            chosen = order[start : start + BATCH]
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
             batch = {name: [values[index] for index in chosen] for name, values in encoded.items()}
             inputs = dict(tokenizer.pad(batch, return_tensors="np"))
             facts["tokens"] += inputs["input_ids"].size
@@ -168,20 +195,28 @@ def _by_length(folder: Path, run: Run) -> Peer:
 PEERS: dict[str, Load] = {
     "ours float32": _ours(DType.float32),
     "ours bf16 + re-check": _ours(DType.bfloat16),
+    "ours float16 + re-check": _ours(DType.float16),
+    "ours TF32 + re-check": _ours(DType.tf32),
     "pipeline, batch 1": _pipeline(1),
     "pipeline, batch 32": _pipeline(BATCH),
     "CrossEncoder, batch 32": _cross_encoder,
     "transformers, sorted, batch 32": _sorted_transformers,
     "ONNX Runtime float32": _onnxruntime,
     "OpenVINO float32": _openvino,
-    "FlashDeBERTa float16": _flash_deberta,
+    "transformers float16, sorted, batch 256": _half_transformers,
+    "FlashDeBERTa float16, sorted, batch 256": _flash_deberta,
+    "DisentangledFlash float16, packed, batch 256": _disentangled_flash,
 }
 _NEEDS = {
     "CrossEncoder, batch 32": ("sentence_transformers",),
     "ONNX Runtime float32": ("onnx", "onnxruntime"),
     "OpenVINO float32": ("onnx", "openvino"),
-    "FlashDeBERTa float16": ("flashdeberta",),
+    "FlashDeBERTa float16, sorted, batch 256": ("flashdeberta",),
+    "DisentangledFlash float16, packed, batch 256": ("disentangled_flash",),
 }
+
+
+_ON_A_GPU = ("FlashDeBERTa", "DisentangledFlash", "transformers float16", "ours float16", "ours TF32")
 
 
 def missing(name: str, device: torch.device) -> str | None:
@@ -189,7 +224,7 @@ def missing(name: str, device: torch.device) -> str | None:
     absent = [package for package in _NEEDS.get(name, ()) if find_spec(package) is None]
     if absent:
         return f"not installed: {', '.join(absent)}"
-    if name.startswith("Flash") and device.type != "cuda":
+    if name.startswith(_ON_A_GPU) and device.type != "cuda":
         return "needs a GPU"
     if name.startswith(("ONNX", "OpenVINO")) and device.type != "cpu":
         return "measured on a CPU only"

@@ -17,10 +17,21 @@ from evaluator.work import least_operations
 REFERENCE: Final = "pipeline, batch 1"
 STRICT: Final = "ours float32"
 QUICK: Final = "ours bf16 + re-check"
+_RATES: Final = {QUICK: "bfloat16", "ours float16 + re-check": "float16", "ours TF32 + re-check": "TF32"}
+"""The matrix products that a peer's operations are held against, where they are not those of float32."""
 TIE: Final = 1e-4
 SET_SIZE: Final = 9815
 """Examples of MNLI validation matched: over so many, a run's calibration is spread."""
-_PACKAGES: Final = ("torch", "transformers", "sentence-transformers", "onnxruntime", "openvino", "flashdeberta")
+_PACKAGES: Final = (
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "onnxruntime",
+    "openvino",
+    "triton",
+    "flashdeberta",
+    "disentangled-flash",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,6 @@ def lines(shape: Shape, pairs: Pairs, rounds: Rounds, *, device: str) -> list[Li
     found = []
     for peer in rounds.peers:
         took = seconds(peer, len(pairs.texts), device=device)
-        route = "bfloat16 blocked" if peer.name == QUICK else "float32 blocked"
         differ, change = compare(peer.logits, reference.logits)
         real = sum(pairs.lengths)
         passed = peer.facts.get("tokens") or None
@@ -59,7 +69,7 @@ def lines(shape: Shape, pairs: Pairs, rounds: Rounds, *, device: str) -> list[Li
                 tokens_per_s=real / took,
                 times_pipeline=seconds(reference, len(pairs.texts), device=device) / took,
                 ours_is=took / seconds(strict, len(pairs.texts), device=device) if strict else None,
-                peak_share=operations / took / max(rates["float32 blocked"], rates[route]) if device == "cpu" else None,
+                peak_share=operations / took / _rate(rates, _RATES.get(peer.name, "float32"), device),
                 padding=1 - real / passed if passed else None,
                 peak_mib=peer.peak_bytes >> 20,
                 differ=differ,
@@ -69,10 +79,15 @@ def lines(shape: Shape, pairs: Pairs, rounds: Rounds, *, device: str) -> list[Li
     return found
 
 
+def _rate(rates: dict[str, float], dtype: str, device: str) -> float:
+    """Of the matrix products in `dtype`; on a CPU by the faster route, and at the least that of float32."""
+    return rates[dtype] if device != "cpu" else max(rates["float32 blocked"], rates[f"{dtype} blocked"])
+
+
 def seconds(peer: Measured, count: int, *, device: str) -> float:
     """The least time of the repeats; a calibration is spread over a full set, as in a run over all of it."""
     least = min(peer.cpu_s if device == "cpu" else peer.wall_s)
-    return least + peer.facts.get("calibration_cpu_s", 0.0) * count / SET_SIZE
+    return least + peer.facts.get("calibration_s", 0.0) * count / SET_SIZE
 
 
 def best_rates(rounds: Rounds) -> dict[str, float]:

@@ -86,6 +86,8 @@ def _round(number: int, children: dict[str, "_Child"], measured: dict[str, Measu
         if said is None:
             failed[name] = f"ended in round {number + 1}: {children[name].end()}"
             continue
+        # At once, so that something is known even where the whole is broken off.
+        print(f"    {said['wall_s']:.2f} s, CPU {said['cpu_s']:.2f} s", file=sys.stderr, flush=True)
         measured[name].cpu_s.append(said["cpu_s"])
         measured[name].wall_s.append(said["wall_s"])
         measured[name].facts = said["facts"]
@@ -96,8 +98,12 @@ class _Child:
     """A process that serves one peer."""
 
     def __init__(self, task: dict[str, Any], threads: int) -> None:
-        paths = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
-        settings = {"PYTHONPATH": paths, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+        paths = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks"), os.environ.get("PYTHONPATH", "")])
+        settings = {
+            "PYTHONPATH": paths,
+            "OMP_NUM_THREADS": str(threads),
+            "TOKENIZERS_PARALLELISM": str(threads > 1).lower(),
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "evaluator.served", json.dumps(task)],
             stdin=subprocess.PIPE,

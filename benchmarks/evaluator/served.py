@@ -57,14 +57,16 @@ def serve(name: str, settings: Settings, pairs: list[tuple[str, str]]) -> None:
     if name == "multiply":
         say(ready=True)
         for _ in sys.stdin:
-            say(rates=multiply_rates())
+            say(rates=multiply_rates(settings.device))
         return
     idle = anonymous_bytes()
     with PeakMemory() as memory:
         peer = PEERS[name](settings)
         logits = peer.answer(pairs)
+    on_gpu = settings.device.type == "cuda"
+    peak = torch.cuda.max_memory_allocated() if on_gpu else memory.peak
     np.save(settings.folder / f"{name}.npy", logits)
-    say(ready=True, idle_bytes=idle, peak_bytes=memory.peak, facts=peer.facts)
+    say(ready=True, idle_bytes=idle, peak_bytes=peak, facts=peer.facts)
     for _ in sys.stdin:
         say(**_round(peer, pairs))
 

@@ -8,6 +8,13 @@ from evaluator.shapes import Shape
 
 _SIZES = ((1024, 384, 1536), (1024, 768, 3072), (1024, 1024, 4096), (2048, 2048, 2048))
 _SECONDS = 0.4
+_GPU_SIZES = ((16384, 1024, 3072), (16384, 1024, 4096), (16384, 4096, 1024), (8192, 8192, 8192))
+_GPU_DTYPES = {
+    "float32": torch.float32,
+    "TF32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
 
 
 def least_operations(shape: Shape, lengths: list[int]) -> float:
@@ -28,14 +35,32 @@ def least_operations(shape: Shape, lengths: list[int]) -> float:
     )
 
 
-def multiply_rates() -> dict[str, float]:
-    """Operations a second of CPU time in matrix products, best of several sizes, by dtype and route."""
+def multiply_rates(device: torch.device) -> dict[str, float]:
+    """Operations a second in matrix products, best of several sizes: by dtype, and on a CPU by route, of CPU time."""
+    if device.type == "cuda":
+        return {name: max(_gpu_rate(sizes, name, device) for sizes in _GPU_SIZES) for name in _GPU_DTYPES}
     rates = {}
     for dtype in (torch.float32, torch.bfloat16):
         for route in ("plain", "blocked"):
             best = max(_rate(sizes, dtype, blocked=route == "blocked") for sizes in _SIZES)
             rates[f"{str(dtype).removeprefix('torch.')} {route}"] = best
     return rates
+
+
+def _gpu_rate(sizes: tuple[int, int, int], name: str, device: torch.device) -> float:
+    rows, inner, columns = sizes
+    torch.set_float32_matmul_precision("high" if name == "TF32" else "highest")
+    x, weight = (torch.randn(size, inner, dtype=_GPU_DTYPES[name], device=device) for size in (rows, columns))
+    best = 0.0
+    for _ in range(4):
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record()
+        for _ in range(8):
+            torch.nn.functional.linear(x, weight)
+        end.record()
+        end.synchronize()
+        best = max(best, 8 * 2 * rows * inner * columns / (begin.elapsed_time(end) / 1000))
+    return best
 
 
 def _rate(sizes: tuple[int, int, int], dtype: torch.dtype, *, blocked: bool) -> float:

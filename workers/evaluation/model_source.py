@@ -19,7 +19,7 @@ from workers.runtime.batching import default_budget, padding_share, plan_batches
 from workers.runtime.cache import warm_models
 from workers.runtime.classifier import CheckedModel, check_model, load_classifier, tokenizer_of
 from workers.runtime.devices import choose_device, device_facts, make_deterministic, require_dtype
-from workers.runtime.precision import Recheck, Trial, try_dtype
+from workers.runtime.precision import Recheck, Trial, trials, try_dtype
 from workers.runtime.predictor import Answer, Predictor
 from workers.runtime.tokenizing import Tokenized, require_vocabulary, tokenized_slices
 
@@ -73,6 +73,8 @@ class ModelSource:
             self._batches = plan_in_order(self._lengths, order, budget=self._budget, padded=not self._packed)
         self._predictor = Predictor(self._classifier)
         self._trial: Trial | None = None
+        self._trial_known = False
+        self._trial_key = (key, self._tokens_key(checked, split, rows), self._budget, inference.seed, order is None)
         self._on_step = on_step
 
     @staticmethod
@@ -85,8 +87,11 @@ class ModelSource:
             pairs = None if split.text_pairs is None else [split.text_pairs[row] for row in rows]
             return tokenizer.encode([split.texts[row] for row in rows], pairs)
 
-        key = (split.fingerprint, indices_fingerprint(rows), checked.identity)
-        return tokenized_slices.get(key, encode), perf_counter() - began
+        return tokenized_slices.get(ModelSource._tokens_key(checked, split, rows), encode), perf_counter() - began
+
+    @staticmethod
+    def _tokens_key(checked: CheckedModel, split: Split, rows: NDArray[np.int64]) -> tuple[object, ...]:
+        return (split.fingerprint, indices_fingerprint(rows), checked.identity)
 
     @property
     def _packed(self) -> bool:
@@ -113,7 +118,11 @@ class ModelSource:
         if self._inference.dtype is DType.float32:
             return self._predictor.exact_logits
         # Also where everything is stored already: the evidence says what the answers rest on.
-        self._trial = try_dtype(self._predictor, self._tokenized.examples, self._batches, self._on_step)
+        self._trial_known = self._trial_key in trials
+        examples = self._tokenized.examples
+        self._trial = trials.get(
+            self._trial_key, lambda: try_dtype(self._predictor, examples, self._batches, self._on_step)
+        )
         if self._trial.fallback is not None or self._trial.calibration is None:
             return self._predictor.exact_logits
         return Recheck(self._predictor, self._trial.calibration.bound)
@@ -144,5 +153,6 @@ class ModelSource:
             "calibration": asdict(trial.calibration) if trial and trial.calibration else None,
             "audit": asdict(trial.audit) if trial and trial.audit else None,
             "fallback_to_float32": trial.fallback if trial else None,
+            "tried_in_an_earlier_run": self._trial_known,
             "tokenizing_seconds": self._tokenizing,
         }

@@ -16,21 +16,19 @@ from numpy.typing import NDArray
 
 _WINDOW_BATCHES: Final = 32
 """About this many batches to a window: enough for near-equal lengths, few enough for an estimate that settles early."""
-_CUDA_TOKENS: Final = 16_384
-_CPU_TOKENS: Final = (512, 4096)
+_TOKENS: Final = {"cpu": (512, 4096), "cuda": (8192, 65_536)}
 """Below the first the matrix products lose their speed; beyond the second nothing more is gained."""
-_CPU_FLOP: Final = 5e10
-"""What two cores do in half a second or less: how long a cancelled run may take to notice."""
+_FLOP: Final = {"cpu": 5e10, "cuda": 4e13}
+"""What two cores do in half a second or less, and a large GPU in a second in float32: how long a cancelled run may take
+to notice."""
 
 _SHORT: Final = 4
 
 
 def default_budget(device: str, parameters: int) -> int:
     """Tokens of a batch, for a model with so many parameters besides its embeddings: a power of two."""
-    if device == "cuda":
-        return _CUDA_TOKENS
-    least, most = _CPU_TOKENS
-    tokens = int(_CPU_FLOP / (2 * max(1, parameters)))
+    least, most = _TOKENS[device]
+    tokens = int(_FLOP[device] / (2 * max(1, parameters)))
     return min(most, max(least, 1 << (tokens.bit_length() - 1)))
 
 

@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 
 from workers.runtime.backend import TokenizedExample
 from workers.runtime.predictor import Logits, Predictor
+from workers.runtime.recent import Recent
 
 CALIBRATION_EXAMPLES: Final = 512
 AUDIT_EXAMPLES: Final = 512
 LEAST_BOUND: Final = 0.05
+_LEAST_BATCHES: Final = 16
+"""Over so many the samples are spread at the least, where there are so many."""
 
 Fallback = Literal["non_finite", "audit_change", "audit_flip", "not_audited"]
 
@@ -54,6 +57,10 @@ class Trial:
     calibration: Calibration | None
     audit: Audit | None
     fallback: Fallback | None
+
+
+trials: Final[Recent[Trial]] = Recent(64)
+"""The last trials of this process: the same model on the same batches of the same examples comes to the same end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +106,18 @@ def try_dtype(
 
 
 def _samples(batches: Sequence[NDArray[np.int64]]) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
-    total = sum(len(positions) for positions in batches)
-    chosen = batches[:: max(1, total // (CALIBRATION_EXAMPLES + AUDIT_EXAMPLES))]
-    return (
-        _first_of([batch[0::2] for batch in chosen], CALIBRATION_EXAMPLES),
-        _first_of([batch[1::2] for batch in chosen], AUDIT_EXAMPLES),
-    )
+    wanted = CALIBRATION_EXAMPLES + AUDIT_EXAMPLES
+    total = sum(map(len, batches))
+    # Whole batches where there are many; of few and large ones a part of each.
+    chosen = batches[:: max(1, min(total // wanted, len(batches) // _LEAST_BATCHES))]
+    ends = np.cumsum([len(batch) for batch in chosen])
+    among = np.concatenate(chosen)
+    places = np.unique(np.linspace(0, len(among) - 1, min(wanted, len(among))).round().astype(np.int64))
 
+    def in_batches(taken: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        return [part for part in np.split(among[taken], np.searchsorted(taken, ends[:-1])) if len(part)]
 
-def _first_of(parts: Sequence[NDArray[np.int64]], count: int) -> list[NDArray[np.int64]]:
-    taken, left = [], count
-    for part in parts:
-        if left and len(part):
-            taken.append(part[:left])
-            left -= len(taken[-1])
-    return taken
+    return in_batches(places[0::2]), in_batches(places[1::2])
 
 
 def _both(

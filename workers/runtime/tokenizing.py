@@ -5,11 +5,9 @@ The file is read directly because AutoTokenizer in transformers 5 rebuilds some 
 """
 
 import json
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -18,6 +16,7 @@ from tokenizers import Encoding, Tokenizer
 from app.protocol.errors import DriverError
 from workers.runtime.backend import TokenizedExample
 from workers.runtime.digests import file_sha256
+from workers.runtime.recent import Recent
 
 _FILES: Final = ("vocab.txt", "vocab.json", "merges.txt", "spm.model", "sentencepiece.bpe.model", "tokenizer.model")
 _AT_ONCE: Final = 2048
@@ -41,34 +40,12 @@ class Tokenized:
     truncated: int
 
 
-class TokenizedSlices:
-    """The last slices that were tokenised: the next run over the same texts with the same tokenizer has them at once.
-
-    Bounded by their tokens together; the least recently used go first.
-    """
-
-    def __init__(self, most_tokens: int = 4_000_000) -> None:
-        self._most = most_tokens
-        self._known: OrderedDict[Hashable, Tokenized] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: Hashable, encode: Callable[[], Tokenized]) -> Tokenized:
-        """What is kept under `key`, or is encoded now."""
-        with self._lock:
-            if key not in self._known:
-                self._known[key] = encode()
-            self._known.move_to_end(key)
-            while len(self._known) > 1 and sum(map(_tokens_in, self._known.values())) > self._most:
-                self._known.popitem(last=False)
-            return self._known[key]
-
-
 def _tokens_in(tokenized: Tokenized) -> int:
     return sum(map(len, tokenized.examples))
 
 
-tokenized_slices: Final = TokenizedSlices()
-"""The process's own."""
+tokenized_slices: Final = Recent(4_000_000, _tokens_in)
+"""The last slices that were tokenised, so many tokens together."""
 
 
 class PairTokenizer:

@@ -52,7 +52,7 @@ def test_large_models_get_small_batches_on_a_cpu() -> None:
     budgets = {name: default_budget("cpu", size) for name, size in sizes.items()}
     assert budgets == {"minilm": 2048, "xsmall": 1024, "base": 512, "large": 512}
     assert default_budget("cpu", 0) == 4096
-    assert default_budget("cuda", 304_000_000) == 16_384
+    assert default_budget("cuda", 304_000_000) == 65_536
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=400), st.integers(64, 2048), st.booleans())

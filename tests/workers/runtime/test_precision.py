@@ -76,20 +76,26 @@ def _numbered(count: int) -> list[Any]:
     return examples
 
 
-def _tried(count: int, stray: dict[int, list[float]]) -> tuple[Any, list[int], list[int]]:
+def _tried(count: int, stray: dict[int, list[float]], budget: int = 128) -> tuple[Any, list[int], list[int]]:
     examples, quick = _numbered(count), _Spy(stray)
     predictor = Predictor(classifier(FakeBackend(), quick))
-    trial = try_dtype(predictor, examples, plan_batches([4] * count, budget=128, seed=0))
+    trial = try_dtype(predictor, examples, plan_batches([4] * count, budget=budget, seed=0))
     first = 0 if trial.calibration is None else trial.calibration.examples
     return trial, quick.asked[:first], quick.asked[first:]
 
 
-def test_calibration_and_audit_are_different_examples_from_all_over_the_slice() -> None:
-    trial, calibrated, audited = _tried(5_000, {})
+@pytest.mark.parametrize("budget", [16, 128, 4_000, 100_000])
+def test_calibration_and_audit_are_different_examples_from_all_over_the_slice(budget: int) -> None:
+    trial, calibrated, audited = _tried(5_000, {}, budget)
     assert not set(calibrated) & set(audited)
     assert trial.audit.examples == len(audited) == AUDIT_EXAMPLES
-    assert max(audited) > 4_500
-    assert min(audited) < 500
+    batches = plan_batches([4] * 5_000, budget=budget, seed=0)
+    for sample in (calibrated, audited):
+        assert max(sample) > 4_500
+        assert min(sample) < 500
+        met = [len(set(sample) & set(batch.tolist())) for batch in batches]
+        # No few batches make up the sample: the longest examples are in one, the shortest in another.
+        assert sum(map(bool, met)) >= min(len(batches), 16)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from app.protocol.errors import DriverError
 from tests.workers.tiny_checkpoints import WORDS, edit_json
 from workers.runtime.backend import TokenizedExample
 from workers.runtime.digests import file_sha256
-from workers.runtime.tokenizing import Tokenized, TokenizedSlices, load_tokenizer, require_vocabulary
+from workers.runtime.recent import Recent
+from workers.runtime.tokenizing import Tokenized, load_tokenizer, require_vocabulary
 
 pytestmark = pytest.mark.worker
 
@@ -91,7 +92,8 @@ def test_a_tokenizer_of_another_model(deberta: Path) -> None:
 
 
 def test_the_last_slices_keep_their_tokens_within_bounds() -> None:
-    kept, made = TokenizedSlices(most_tokens=100), []
+    kept: Recent[Tokenized] = Recent(100, lambda tokenized: sum(map(len, tokenized.examples)))
+    made = []
 
     def slice_of(name: str, tokens: int) -> Tokenized:
         def encode() -> Tokenized:

@@ -15,10 +15,12 @@ pytestmark = pytest.mark.worker
 
 def test_examples_of_one_length_form_a_span() -> None:
     examples = random_examples((2, 3, 3, 5), tiny("bert"))
-    packed = pack(examples, Positions(counted, None), CPU)
+    packed = pack(examples, Positions(counted, 5), CPU)
     assert packed.spans == (Span(0, 1, 2), Span(2, 2, 3), Span(8, 1, 5))
     assert packed.longest == 5
     assert packed.first_rows.tolist() == [0, 2, 5, 8]
+    assert packed.lengths.tolist() == [2, 3, 3, 5]
+    assert packed.positions is not None
     assert packed.positions.tolist() == [0, 1, 0, 1, 2, 0, 1, 2, 0, 1, 2, 3, 4]
     assert packed.input_ids[5:8].tolist() == examples[2].input_ids.tolist()
 

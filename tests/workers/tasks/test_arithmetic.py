@@ -18,8 +18,10 @@ from tests.workers.split_files import nli_rows, write_split
 from tests.workers.tasks.fixtures import app, client, context, request_run, settings
 from tests.workers.tiny_checkpoints import WORDS, write_checkpoint
 from workers.context import WorkerContext
+from workers.evaluation import model_source
 from workers.evaluation.run import Run
 from workers.runtime import precision
+from workers.runtime.recent import Recent
 from workers.tasks.heart import Heart
 from workers.tasks.reproduce import reproduce_next
 
@@ -116,6 +118,19 @@ def test_the_evidence_of_a_lower_dtype_says_what_it_rests_on(client: Api, contex
     assert inference["non_finite"] == 0
 
 
+def test_a_second_run_by_the_same_worker_knows_what_the_first_one_tried(client: Api, context: WorkerContext) -> None:
+    outcomes = []
+    for _ in range(2):
+        run_id = request_run(client, PAPER, "sound-bfloat16")
+        assert reproduce_next(context)
+        outcomes.append(_outcome(client, run_id))
+    (said, facts, predictions), (again, later, repeated) = outcomes
+    assert (again, repeated) == (said, predictions)
+    assert later["inference"]["tried_in_an_earlier_run"] is True
+    for name in ("calibration", "audit", "fallback_to_float32", "rechecked"):
+        assert later["inference"][name] == facts["inference"][name]
+
+
 def test_values_that_are_not_finite_send_the_run_to_float32_and_the_evidence_says_so(
     client: Api, context: WorkerContext
 ) -> None:
@@ -185,6 +200,7 @@ def test_a_cancelled_run_hears_of_it_while_a_dtype_is_tried(
     client: Api, context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The trial takes minutes with a large model, and gives no prediction meanwhile."""
+    monkeypatch.setattr(model_source, "trials", Recent(1))  # no earlier test's trial is known
     run_id = request_run(client, PAPER, "sound-bfloat16")
     real = Heart.step
     steps = 0

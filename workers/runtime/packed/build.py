@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, TypeVar
 
 import torch
@@ -14,11 +15,14 @@ from workers.runtime.packed.embed import Embeddings, Norm
 from workers.runtime.packed.encoder import Layer, Mixing, Tail
 from workers.runtime.packed.family import Family, Relative, family
 from workers.runtime.packed.first_token import FirstTokenLayer
-from workers.runtime.packed.layout import Positions
+from workers.runtime.packed.gpu import FusedAttention, FusedNorm, LastLayer, kernels_for
+from workers.runtime.packed.layout import Packed, Positions
 from workers.runtime.packed.linear import Product, linear, plain_linear
 from workers.runtime.packed.positions import Projections
 
 T = TypeVar("T")
+Last = Callable[[torch.Tensor, Packed], torch.Tensor]
+"""The last layer, for each example's first token: [M, d] -> [B, d]."""
 Pair = tuple[torch.Tensor, torch.Tensor]
 """Weight [N, K] and bias [N] of one linear map."""
 
@@ -30,7 +34,7 @@ class PackedModel:
     positions: Positions
     embeddings: Embeddings
     layers: tuple[Layer, ...]
-    last: FirstTokenLayer
+    last: Last
     head: nn.Module
     """Hidden states [B, 1, d] -> logits [B, C]."""
 
@@ -46,9 +50,17 @@ class Keeper:
         """The tensor on the device in the dtype; shared with the original where nothing changes."""
         return x.detach().to(self.device, self.dtype).contiguous()
 
+    @property
+    def kernels(self) -> ModuleType | None:
+        """Those of the device, where it has any."""
+        return kernels_for(self.device)
+
     def norm(self, module: Any) -> Norm:  # noqa: ANN401 - transformers' modules are untyped here
         """The model's layer normalisation."""
-        return Norm(self.tensor(module.weight), self.tensor(module.bias), module.eps)
+        weight, bias = self.tensor(module.weight), self.tensor(module.bias)
+        if self.kernels is None:
+            return Norm(weight, bias, module.eps)
+        return FusedNorm(weight, bias, module.eps, self.kernels)
 
     def product(self, *pairs: Pair) -> Product:
         """Several linear maps of the same rows as one product."""
@@ -91,21 +103,22 @@ def _embeddings(module: Any, keeper: Keeper) -> Embeddings:  # noqa: ANN401 - as
 
 
 def _layer(layer: Any, kind: Family, keeper: Keeper) -> Layer:  # noqa: ANN401 - as above
-    own = layer.attention.self
+    return Layer(_mixing(layer.attention.self, kind, keeper), _tail(layer, keeper, linear))
+
+
+def _mixing(own: Any, kind: Family, keeper: Keeper) -> Mixing:  # noqa: ANN401 - as above
+    count = own.num_attention_heads
     q, k, v = _maps(own, kind)
-    mix: Mixing
-    if kind.relative is None:
-        mix = ContentAttention(keeper.product(q, k, v), own.num_attention_heads)
-    else:
-        mix = DisentangledAttention(
-            qkv=keeper.product(q, k, v),
-            head_count=own.num_attention_heads,
-            projections=_projections(q, k, own.num_attention_heads, kind.relative, keeper),
-        )
-    return Layer(mix, _tail(layer, keeper, linear))
+    qkv = keeper.product(q, k, v)
+    relative = None if kind.relative is None else _projections(q, k, count, kind.relative, keeper)
+    if keeper.kernels is not None:
+        return FusedAttention(qkv, count, relative, keeper.kernels)
+    return ContentAttention(qkv, count) if relative is None else DisentangledAttention(qkv, count, relative)
 
 
-def _last(layer: Any, kind: Family, keeper: Keeper) -> FirstTokenLayer:  # noqa: ANN401 - as above
+def _last(layer: Any, kind: Family, keeper: Keeper) -> Last:  # noqa: ANN401 - as above
+    if keeper.kernels is not None:
+        return LastLayer(_mixing(layer.attention.self, kind, keeper), _tail(layer, keeper, linear))
     count = layer.attention.self.num_attention_heads
     q, k, v = _maps(layer.attention.self, kind)
     positions = None

@@ -23,6 +23,10 @@ class Norm:
         """Each row normalised: [M, d] -> [M, d]."""
         return functional.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
 
+    def of_sum(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """The rows of x + y normalised, each [M, d]; y is spent: [M, d]."""
+        return self(y.add_(x))
+
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
@@ -39,7 +43,7 @@ class Embeddings:
         if self.types is not None:
             # Some tokenizers mark the second text even for models that know a single type: it is the same as none.
             x += self.types if len(self.types) == 1 else functional.embedding(packed.token_type_ids, self.types)
-        if self.positions is not None:
+        if self.positions is not None and packed.positions is not None:
             x += functional.embedding(packed.positions, self.positions)
         return self.norm(x)
 

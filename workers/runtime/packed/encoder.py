@@ -26,8 +26,8 @@ class Tail:
 
     def __call__(self, mixed: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """The layer's result for rows `x` [M, d] and what attention mixed for them [M, d]: [M, d]."""
-        y = self.out_norm(self.out(mixed).add_(x))
-        return self.down_norm(self.down(self.up(y)).add_(y))
+        y = self.out_norm.of_sum(self.out(mixed), x)
+        return self.down_norm.of_sum(self.down(self.up(y)), y)
 
 
 @dataclass(frozen=True, slots=True)

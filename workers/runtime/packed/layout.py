@@ -58,10 +58,12 @@ class Packed:
     """int64 [M]."""
     token_type_ids: torch.Tensor
     """int64 [M]."""
-    positions: torch.Tensor
-    """int64 [M]."""
+    positions: torch.Tensor | None
+    """int64 [M]; None where the model needs none."""
     first_rows: torch.Tensor
     """int64 [B]: the row of each example's first token."""
+    lengths: torch.Tensor
+    """int64 [B]: how many tokens each example has."""
     spans: tuple[Span, ...]
 
     @property
@@ -80,8 +82,9 @@ def pack(examples: Sequence[TokenizedExample], positions: Positions, device: tor
     return Packed(
         input_ids=rows(np.concatenate([example.input_ids for example in examples])),
         token_type_ids=rows(np.concatenate([example.token_type_ids for example in examples])),
-        positions=rows(positions.of(examples)),
+        positions=None if positions.known is None else rows(positions.of(examples)),
         first_rows=rows(np.cumsum(lengths) - lengths),
+        lengths=rows(lengths),
         spans=tuple(_spans(lengths.tolist())),
     )
 
