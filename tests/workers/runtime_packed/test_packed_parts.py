@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -7,6 +9,7 @@ from tests.workers.runtime_packed.tiny_models import CPU, one_at_a_time, random_
 from workers.runtime.packed import linear as packed_linear
 from workers.runtime.packed import packed_backend
 from workers.runtime.packed.embed import counted, counted_past
+from workers.runtime.packed.gpu import kernels_for
 from workers.runtime.packed.layout import Positions, Span, blocks, pack
 from workers.runtime.packed.positions import Buckets, Projections
 
@@ -115,3 +118,12 @@ def test_the_gelu_is_the_exact_one() -> None:
     exact = torch.nn.functional.gelu(x.double())
     assert (ours - exact).abs().max() < 2e-6
     assert (torch.nn.functional.gelu(x.double(), approximate="tanh") - exact).abs().max() > 1e-4
+
+
+def test_without_triton_the_plain_parts_are_used_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "workers.runtime.packed.kernels", None)  # as where its import fails
+    assert kernels_for(torch.device("cuda", 7)) is None
+    assert "kernels of the GPU are not used" in caplog.text
+    assert kernels_for(CPU) is None
