@@ -12,6 +12,7 @@ from app.core.settings import QueueSettings, Settings
 from app.main import create_app
 from app.reproductions.lease import take_run
 from tests.api.helpers import DRIVER, NOBODY, PAPER, Api, Json, ok
+from tests.factories.keys import make_key
 from tests.factories.runs import take
 
 ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]+")
@@ -89,6 +90,17 @@ def test_a_line_cannot_be_forged(client: Api, lines: io.StringIO) -> None:
     found = logged(client, lines)
     assert [line["event"] for line in found] == ["request", "request"]
     assert [line["status"] for line in found] == [404, 200]
+
+
+@pytest.mark.parametrize("dot", [".", "%2E", "%2e"])
+def test_a_key_in_an_address_is_not_logged(client: Api, lines: io.StringIO, dot: str) -> None:
+    key = make_key(client.app.state.database).key  # type: ignore[attr-defined]  # the application is ours
+    prefix, secret = key.split(".")
+    for path in (f"/v1/papers?key={prefix}{dot}{secret}&limit=1", f"/{prefix}.{secret}"):
+        client.get(path)
+    found = logged(client, lines)
+    assert [line["path"] for line in found] == [f"/v1/papers?key={prefix}{dot}…&limit=1", f"/{prefix}.…"]
+    assert secret not in lines.getvalue()
 
 
 def test_requests_are_counted_by_operation_and_not_by_address(client: Api) -> None:

@@ -401,6 +401,18 @@ def test_importing_again_keeps_what_arxiv_does_not_say(api: Api, arxiv_says: Say
     assert document["verdict"]["id"] == verdict["id"]
 
 
+def test_if_match_holds_an_import_to_the_state_its_author_saw(api: Api, database: Database, arxiv_says: Says) -> None:
+    seen = api.get(f"/v1/papers/{PAPER}").headers["etag"]
+    ok(api.patch(f"/v1/papers/{PAPER}", json={"venue": "ACL"}))
+    present = api.get(f"/v1/papers/{PAPER}").headers["etag"]
+    with unchanged(database):
+        for header, path in ((seen, IMPORT), (f"W/{present}", IMPORT), ("*", "/v1/papers/2111.09999/import")):
+            arxiv_says(served(feed(title="Renamed").replace(PAPER.encode(), path.split("/")[3].encode())))
+            refused(api.post(path, headers={"If-Match": header}), 412, "precondition_failed")
+    arxiv_says(served(feed(title="Renamed")))
+    assert ok(api.post(IMPORT, headers={"If-Match": present}))["paper"]["title"] == "Renamed"
+
+
 def test_a_failed_import_says_why_and_writes_nothing(api: Api, database: Database, arxiv_says: Says) -> None:
     with unchanged(database):
         arxiv_says(httpx.Response(500))
