@@ -25,7 +25,12 @@ def test_a_key_is_made_shown_once_listed_and_revoked(run: Run, database_url: str
     (entry,) = json.loads(run("keys", "list", "--json").stdout)["items"]
     assert (entry["prefix"], entry["name"], entry["scopes"]) == (prefix, "a robot", ["curate", "reproduce"])
     assert entry["revoked_at"] is None
-    listed = run("keys", "list").stdout
+    run(
+        "keys",
+        "revoke",
+        json.loads(run("keys", "create", "--name", "b" * 90, "--scope", "admin", "--json").stdout)["key"],
+    )
+    listed = run("keys", "list").stdout  # of 80 columns
     assert prefix in listed
     assert secret not in listed + json.dumps(entry)
     assert run("keys", "revoke", prefix).stdout == f"{prefix} (a robot) is revoked\n"
