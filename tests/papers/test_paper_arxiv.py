@@ -153,6 +153,14 @@ def test_no_other_status_is_taken_and_no_redirect_followed(status: int) -> None:
         "2002:7f00:1::1",
         "64:ff9b::a9fe:a9fe",
         "2001:db8::1",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "64:ff9b:1::a00:1",
+        "fec0::1",
+        "5f00::1",
+        "3fff::1",
+        "192.0.0.8",
+        "192.88.99.1",
     ],
 )
 def test_an_address_inside_our_own_network_is_not_contacted(resolve: Callable[..., None], address: str) -> None:
