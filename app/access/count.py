@@ -34,3 +34,8 @@ def standing(counts: Iterable[Count]) -> dict[str, str]:
         "RateLimit-Policy": ", ".join(count.policy_field for count in counts),
         "RateLimit": ", ".join(count.limit_field for count in counts),
     }
+
+
+def headers_of(counts: Iterable[Count]) -> list[tuple[bytes, bytes]]:
+    """The same as ASGI has them."""
+    return [(name.lower().encode(), value.encode()) for name, value in standing(counts).items()]

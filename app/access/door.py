@@ -20,7 +20,7 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
         way = self._quick if scope["type"] != "http" or self._may_pass(scope) else self._careful
-        await way(scope, receive, send)
+        await way(scope, receive, self._gate.telling(scope, send) if COUNTED in scope else send)
 
     def _may_pass(self, scope: Scope) -> bool:
         if not self._gate.reads_are_public or b"authorization" in dict(scope["headers"]):

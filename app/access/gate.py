@@ -3,15 +3,17 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Message, Send
 from starlette.types import Scope as AsgiScope
 
 from app.access.actor import Actor
 from app.access.address import client_address, limited_as
-from app.access.count import Count
+from app.access.count import Count, headers_of
 from app.access.errors import KeyInvalidError, KeyRequiredError, RateLimitedError, ScopeMissingError
 from app.access.keyring import Key, Keyring
 from app.access.limits import Counters, WriteLimit
@@ -47,6 +49,23 @@ class Gate:
     def address_of(self, scope: AsgiScope) -> str:
         """The caller's address, past the trusted proxies."""
         return client_address(scope, self._trusted)
+
+    def telling(self, scope: AsgiScope, send: Send) -> Send:
+        """Sends, and tells how the requests of the address stand, where nothing is told of limits yet."""
+        if not self.requests.per_minute:
+            return send
+
+        async def send_told(message: Message) -> None:
+            if message["type"] == "http.response.start" and all(name != b"ratelimit" for name, _ in message["headers"]):
+                stands = headers_of([self._stands(limited_as(self.address_of(scope)))])
+                message = {**message, "headers": [*message["headers"], *stands]}
+            await send(message)
+
+        return send_told
+
+    def _stands(self, address: str) -> Count:
+        now, limit = time.monotonic(), self.requests
+        return Count("address", limit.per_minute, limit.remaining(address, now), ceil(limit.refill_s(address, now)))
 
     async def admit_read(self, request: Request) -> None:
         """Let a reader in. Raises RateLimitedError, KeyRequiredError, KeyInvalidError.

@@ -45,25 +45,30 @@ class Keyring:
         self._known: dict[str, tuple[float, Key]] = {}
 
     def find(self, token: str) -> Key:
-        """The key that this is, whole. Raises KeyInvalidError; how long that takes does not tell what was wrong."""
+        """The key that this is, whole. Raises KeyInvalidError; how long that takes does not tell what was wrong.
+
+        Only its holder is answered from memory: a wrong secret of a key that is remembered takes as long as any other.
+        """
         if not _FORM.fullmatch(token):
             raise KeyInvalidError
         prefix, _, secret = token.partition(".")
+        given, asked_at = digest_of(secret), self._clock()
+        until, known = self._known.get(prefix, (0.0, None))
+        if known is not None and asked_at < until and hmac.compare_digest(given, known.digest):
+            return known
         key, is_unused = self._look_up(prefix)
-        given = digest_of(secret)
         if not hmac.compare_digest(given, key.digest if key else _NOBODY) or key is None:
             raise KeyInvalidError
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[prefix] = (asked_at + self._keep_s, key)
         if is_unused:
             with self._database.unit_of_work() as session:
                 _touch(session, key.id)
         return key
 
     def _look_up(self, prefix: str) -> tuple[Key | None, bool]:
-        """The key of this name, and whether its use is to be noted."""
-        until, key = self._known.get(prefix, (0.0, None))
-        if key is not None and self._clock() < until:
-            return key, False
-        asked_at = self._clock()
+        """The key of this name, as it is stored, and whether its use is to be noted."""
         with self._database.unit_of_work() as session:
             row = session.execute(
                 select(ApiKey, _NOT_SINCE_A_MINUTE).where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
@@ -72,11 +77,9 @@ class Keyring:
             self._known.pop(prefix, None)
             return None, False
         found, is_unused = row
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        key = Key(found.id, found.prefix, found.name, frozenset(map(Scope, found.scopes)), found.secret_hash)
-        self._known[prefix] = (asked_at + self._keep_s, key)
-        return key, is_unused
+        return Key(
+            found.id, found.prefix, found.name, frozenset(map(Scope, found.scopes)), found.secret_hash
+        ), is_unused
 
 
 def _touch(session: Session, key_id: UUID) -> None:

@@ -27,9 +27,11 @@ class Counters:
     """Redis, as far as it answers."""
 
     def __init__(self, url: str) -> None:
-        # One more try at once, for a connection that went stale in the pool; then the request goes on without Redis.
+        # One more try at once, for a connection that went stale in the pool, and not for one that hangs; then the
+        # request goes on without Redis.
+        again = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
         pool = redis.ConnectionPool.from_url(
-            url, socket_timeout=_ANSWER_S, socket_connect_timeout=_ANSWER_S, retry=Retry(NoBackoff(), 1)
+            url, socket_timeout=_ANSWER_S, socket_connect_timeout=_ANSWER_S, retry=again
         )
         self.storage: Final = RedisStorage("redis://", connection_pool=pool)
         self._pool = pool

@@ -47,9 +47,12 @@ class LocalLimiter:
 
     def remaining(self, caller: str, now: float) -> int:
         """How many more would pass at once."""
+        return int((_MINUTE - self.refill_s(caller, now)) / self._interval + 1e-6) if self.per_minute else 0
+
+    def refill_s(self, caller: str, now: float) -> float:
+        """Seconds until all of them would."""
         with self._lock:
-            used = max(self._free_at.get(caller, now) - now, 0.0)
-        return int((_MINUTE - used) / self._interval + 1e-6) if self.per_minute else 0
+            return max(self._free_at.get(caller, now) - now, 0.0)
 
     def _keep(self, caller: str, free_at: float, now: float) -> None:
         if len(self._free_at) >= self._most and caller not in self._free_at:

@@ -1,6 +1,6 @@
 """Routers that ask for a key: what a router is made by says whether it is public or which scope it takes."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Annotated, Any, ClassVar, Final, cast
 
@@ -9,11 +9,11 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from app.access.actor import ACTOR, Actor
-from app.access.count import Count, standing
-from app.access.gate import Gate
+from app.access.count import headers_of
+from app.access.gate import COUNTED, Gate
 from app.access.scopes import Scope
 from app.core.routes import OUTCOME, ThreadedRoute
-from app.core.web import SESSION_INFO, JsonOnly, problems
+from app.core.web import SESSION_INFO, JsonOnly, problems, refuse_coded
 
 SCHEME: Final = "apiKey"
 PREFIX: Final = "/v1"
@@ -76,12 +76,15 @@ class PublicRoute(ThreadedRoute):
 
         async def admitted(request: Request) -> Response:
             await gate_of(request).admit_read(request)
+            if request.method == "POST":
+                refuse_coded(request)
             return await handler(request)
 
         return admitted
 
     async def handle(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer; where reading takes a key, for its holder's eyes alone."""
+        send = _telling(scope, send)
         if not cast("Gate", scope["app"].state.gate).reads_are_public:
             await super().handle(scope, receive, _privately(send))
         elif OUTCOME not in scope and self.methods and scope["method"] in self.methods:
@@ -117,7 +120,8 @@ class ProtectedRoute(ThreadedRoute):
             else:
                 admitted = await gate.admit_change(request, self.scope)
                 actor = admitted.actor
-                request.scope[_HEADERS] = _limit_headers(admitted.counts)
+                request.scope[_HEADERS] = headers_of(admitted.counts)
+                refuse_coded(request)
             request.scope[SESSION_INFO] = {ACTOR: actor}
             return await handler(request)
 
@@ -131,6 +135,8 @@ class ProtectedRoute(ThreadedRoute):
                 message = {**message, "headers": [*message.get("headers", []), *scope.get(_HEADERS, [])]}
             await send(message)
 
+        if scope["method"] == "GET":
+            send = _telling(scope, send)
         await super().handle(scope, receive, _privately(send_with_limits))
 
 
@@ -150,8 +156,9 @@ def _privately(send: Send) -> Send:
     return send_privately
 
 
-def _limit_headers(counts: Sequence[Count]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode(), value.encode()) for name, value in standing(counts).items()]
+def _telling(scope: AsgiScope, send: Send) -> Send:
+    """Sends, and tells how the address's requests stand, unless the door in front does."""
+    return send if COUNTED in scope else cast("Gate", scope["app"].state.gate).telling(scope, send)
 
 
 def gate_of(request: Request) -> Gate:

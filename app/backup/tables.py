@@ -12,7 +12,8 @@ _TABLES = """
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
       -- Leases, signs of life and bells are of processes, not of the data; words are made of the papers.
-      AND c.relname NOT IN ('alembic_version', 'serving_processes', 'worker_processes', 'rings', 'paper_words')
+      AND c.relname NOT IN
+        ('alembic_version', 'serving_processes', 'worker_processes', 'rings', 'sweep_counts', 'paper_words')
       AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
     GROUP BY c.relname ORDER BY c.relname
 """

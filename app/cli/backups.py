@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +14,11 @@ from app.backup.load import load
 from app.backup.save import Progress as Report
 from app.backup.save import save
 from app.cli.options import DataDirOption
-from app.cli.service import connected
+from app.cli.service import connected, settings_of
 from app.cli.show import console
 from app.core.db import Database
 from app.core.settings import Settings
+from app.embedded import EmbeddedServers, running_urls
 
 
 def backup(
@@ -34,10 +36,24 @@ def restore(
     replace: Annotated[bool, typer.Option(help="Throw away what the database holds now.")] = False,  # noqa: FBT002
     data_dir: DataDirOption = None,
 ) -> None:
-    """Make the database what it was when the backup was taken. Stop the service first."""
-    with _opened(connected(data_dir)) as database, _shown() as report:
+    """Make the database what it was when the backup was taken. Stop the service first.
+
+    Where nothing runs on the data folder, its own servers run meanwhile.
+    """
+    with _standing(data_dir) as settings, _opened(settings) as database, _shown() as report:
         manifest = load(database, file, replace=replace, progress=report)
     _say(manifest, f"restored as of {manifest.created_at}")
+
+
+@contextmanager
+def _standing(data_dir: Path | None) -> Iterator[Settings]:
+    """The settings with a database that runs; the folder's own is started for it, as `verdicts up` would."""
+    settings = settings_of(data_dir)
+    if settings.database_url or running_urls(settings.data_dir) is not None:
+        yield connected(data_dir)
+        return
+    with EmbeddedServers(settings.data_dir, redis_url=settings.redis_url) as urls:
+        yield settings.model_copy(update=asdict(urls))
 
 
 @contextmanager

@@ -59,11 +59,15 @@ def revoke(
     typer.echo(key.model_dump_json()) if as_json else console.print(f"{key.prefix} ({key.name}) is revoked")
 
 
+_PREFIX: Final = 15
+"""Characters of the name of a key: it is what revokes it, so a narrow terminal must not cut it off."""
+
+
 def _table(found: Iterable[KeyRead]) -> Table:
     """Keys, one a line."""
     table = Table(box=None, pad_edge=False)
     for column in ("key", "name", "scopes", "made", "last used", "revoked"):
-        table.add_column(column, no_wrap=column != "name")
+        table.add_column(column, no_wrap=column == "key", min_width=_PREFIX if column == "key" else None)
     for key in found:
         moments = [f"{at:%Y-%m-%d %H:%M}" if at else "" for at in (key.created_at, key.last_used_at, key.revoked_at)]
         table.add_row(key.prefix, Text(plain(key.name)), " ".join(key.scopes), *moments)

@@ -1,6 +1,7 @@
 """What became of each request, noted in passing and worked up in batches: the access log and the HTTP metrics."""
 
 import asyncio
+import re
 import sys
 from bisect import bisect_left
 from collections import defaultdict
@@ -21,6 +22,9 @@ _BATCH: Final = 128
 _BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _FIRST: Final = _BOUNDS[0]
 _MOST_CLIENTS: Final = 4096
+_KEY: Final = re.compile(r"(pv_[0-9a-f]{12}(?:\.|%2e))[A-Za-z0-9_%-]+", re.IGNORECASE)
+"""A key that somebody has put into an address, where none is looked for: it is good all the same, and a log is read by
+more than may use it."""
 _MICROSECONDS: Final = [b"%d" % number for number in range(1000)]
 """As they stand in a line: most of a line's cost was to write them anew."""
 
@@ -96,7 +100,7 @@ class Journal(Collector):
 
     def _outcome(self, method: str, path: str, query: bytes, route: str, status: int, sent: int) -> Outcome:
         """Of an address: status and bytes of the body. The route is the address's template: so many are counted."""
-        address = f"{path}?{query.decode('latin-1')}" if query else path
+        address = _KEY.sub(r"\1…", f"{path}?{query.decode('latin-1')}" if query else path)
         text = f'"method":{quoted(method)},"path":{quoted(address)},"route":"{route}","status":{status},"bytes":{sent}'
         return Outcome(f'",{text},"microseconds":'.encode(), self._counts[method, route, status], self._seconds[route])
 

@@ -12,6 +12,11 @@ from typing import Any, Final, Self
 import httpx
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_HANDED_OUT: Final = ipaddress.IPv6Network("2000::/3")
+"""All of IPv6 that hosts on the open network have. The rest holds site-local addresses and other ways to write those of
+IPv4, which Python takes for global ones."""
+_NOBODYS: Final = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
+"""More that it does: for protocols, gateways and examples."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -48,7 +53,9 @@ def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
             carried = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if carried is not None:
             return is_public(carried)
-    return address.is_global and not address.is_multicast
+        if address not in _HANDED_OUT:
+            return False
+    return address.is_global and not address.is_multicast and not any(address in network for network in _NOBODYS)
 
 
 def pinned(url: httpx.URL, address: str) -> tuple[httpx.URL, dict[str, str], dict[str, Any]]:
@@ -62,7 +69,7 @@ def pinned(url: httpx.URL, address: str) -> tuple[httpx.URL, dict[str, str], dic
 
 def port_of(url: httpx.URL) -> int:
     """The port that the URL means."""
-    return url.port or _DEFAULT_PORTS[url.scheme]
+    return _DEFAULT_PORTS[url.scheme] if url.port is None else url.port
 
 
 class Deadline:

@@ -18,7 +18,7 @@ import structlog
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.core.errors import MEDIA_TYPE, http_problem
+from app.core.errors import MEDIA_TYPE, http_problem, problem
 from app.core.settings import LimitSettings
 
 _log = structlog.get_logger(__name__)
@@ -28,6 +28,32 @@ STOPPING: Final = "stopping"
 """In the state that the application's lifespan gives: what the server calls when it stops, to have streams end."""
 _TICK_S: Final = 0.25
 _NEVER: Final = inf
+_MOST_IN_LINE: Final = 64
+"""Requests of a connection that wait for the answer to the one before: a segment of 256 KiB can hold ten thousand."""
+
+
+class _Nowhere(list[tuple[bytes, bytes]]):
+    """Where trailers go.
+
+    To uvicorn they are headers like all others, late and without end: a key, or an address of the client, that whoever
+    stands in front has not looked at.
+    """
+
+    def append(self, _: tuple[bytes, bytes], /) -> None:
+        """Forget it."""
+
+
+_NOWHERE: Final = _Nowhere()
+_NO_HTTP: Final = problem(
+    HTTPStatus.BAD_REQUEST,
+    "request_unreadable",
+    "The request is no HTTP",
+    "What came is no request of HTTP/1.1, or one that two readers may take for different ones. Send it by a library.",
+)
+
+
+class _RefusedError(Exception):
+    """Ends the parser's work on what was received."""
 
 
 class Ticker:
@@ -63,7 +89,7 @@ class PatientProtocol(HttpToolsProtocol):
         super().__init__(*args, **options)
         self._limits, self._ticker = limits, ticker
         self._deadline = self._write_deadline = _NEVER
-        self._head_bytes = 0
+        self._head_bytes = self._bytes_beside = 0
         self._in_head = False
         self._rests = False
         self._owes_since: float | None = None
@@ -88,8 +114,9 @@ class PatientProtocol(HttpToolsProtocol):
         """Stop the clocks."""
         self._deadline = self._write_deadline = _NEVER
         self._owes_since = None
-        if self._running is not None:  # uvicorn tells only the last of several requests, and the first would write on
+        if self._running is not None:  # uvicorn tells only the last of several requests, and the first would go on
             self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
@@ -97,21 +124,42 @@ class PatientProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
-        """Count what a head takes; one that is too large is refused before it is whole."""
+        """Count what a head takes; one that is too large is refused before it is whole.
+
+        So is too much of what is no body, either: trailers, and extensions of chunks.
+        """
         if self._in_head:
             self._head_bytes += len(data)
             if self._rests:
                 self._rests = False
                 self._deadline += self._limits.head_s
+        else:
+            self._bytes_beside += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > self._limits.head_bytes:
+        if self._in_head:
+            if self._head_bytes > self._limits.head_bytes:
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        elif self._bytes_beside > self._limits.head_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         """The head has come: its clock stops."""
         self._in_head = self._rests = False
-        self._deadline = _NEVER
+        self._deadline, self._bytes_beside = _NEVER, 0
+        if len(self.pipeline) >= _MOST_IN_LINE or sum(name == b"host" for name, _ in self.headers) > 1:
+            raise _RefusedError
         super().on_headers_complete()
+        self.headers = _NOWHERE
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body has come."""
+        self._bytes_beside = 0
+        super().on_body(body)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP as all else is refused."""
+        del msg  # uvicorn's own words, which say less
+        self._refuse(HTTPStatus.BAD_REQUEST)
 
     def on_message_complete(self) -> None:
         """The whole request has come: the client owes nothing more. What comes now is the next head."""
@@ -161,6 +209,13 @@ class PatientProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def _answers(self) -> bool:
+        """Whether an answer is under way, or is owed to what has come whole."""
+        cycle = self.cycle
+        if cycle is None or (cycle.response_complete and not self.pipeline):
+            return False
+        return bool(self.pipeline) or cycle.response_started or not cycle.more_body
+
     def _make_room(self) -> None:
         """Close the connection that has owed its request for longest; where none does, this one is too many."""
         others = [one for one in self.connections if isinstance(one, PatientProtocol) and one is not self]
@@ -177,10 +232,11 @@ class PatientProtocol(HttpToolsProtocol):
         """Answer with a problem document where no other answer is under way, and close."""
         if self.transport.is_closing():
             return
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._answers():
             self.transport.abort()
             return
-        body = json.dumps(http_problem(status), separators=(",", ":")).encode()
+        document = http_problem(status) if status is not HTTPStatus.BAD_REQUEST else _NO_HTTP
+        body = json.dumps(document, separators=(",", ":")).encode()
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {MEDIA_TYPE}\r\n"
         head += f"Content-Length: {len(body)}\r\nConnection: close\r\nRetry-After: 2\r\n\r\n"
         self.transport.write(head.encode() + body)

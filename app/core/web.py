@@ -15,6 +15,7 @@ from app.core.queue import Doorbell
 from app.core.settings import Settings
 from app.core.threads import in_thread
 
+_LONGEST_CODING: Final = 50
 SESSION_INFO: Final = "session_info"
 """What the request's session carries in its `info`, in the request's scope: put there by whoever lets it in."""
 
@@ -76,6 +77,14 @@ async def require_json(request: Request) -> None:
     if has_body and media not in {"application/json", "application/merge-patch+json"}:
         detail = f"The body is {media or 'of no stated type'}; send it with Content-Type: application/json."
         raise ContentTypeError(detail, headers={"Accept": "application/json"})
+
+
+def refuse_coded(request: Request) -> None:
+    """Refuse a compressed body before it is read: few bytes of it can become very many. Raises ContentTypeError."""
+    codings = ", ".join(request.headers.getlist("content-encoding")).strip().lower()
+    if codings not in {"", "identity"}:
+        detail = f"The body is coded ({codings[:_LONGEST_CODING]}); send it as it is, without Content-Encoding."
+        raise ContentTypeError(detail, headers={"Accept-Encoding": "identity"})
 
 
 def require_media(*allowed: str) -> Callable[[Request], Awaitable[str]]:

@@ -12,6 +12,7 @@ from app.models.progress import ProgressPoint
 from app.models.reproduction import Reproduction, ReproductionState
 from app.models.ring import Ring
 from app.models.serving import ServingProcess
+from app.models.sweep import SweepCount
 from app.models.verdict import Verdict, VerdictKind, VerdictOrigin
 from app.models.webhook import DeliveryState, Webhook, WebhookAttempt, WebhookDelivery
 from app.models.worker import WorkerProcess
@@ -37,6 +38,7 @@ __all__ = [
     "ReproductionState",
     "Ring",
     "ServingProcess",
+    "SweepCount",
     "Verdict",
     "VerdictKind",
     "VerdictOrigin",

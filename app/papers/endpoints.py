@@ -136,7 +136,7 @@ def post_version(session: SessionDep, ref: PaperIdDep, post: VersionPost, reques
     PAPER_PATH + "/import",
     operation_id="importPaper",
     response_model=PaperDocumentRead,
-    responses=problems(308, 404, 409, 422, 502) | {201: {"model": PaperDocumentRead}},
+    responses=problems(308, 404, 409, 412, 422, 502) | {201: {"model": PaperDocumentRead}},
 )
 def import_paper(request: Request, session: SessionDep, settings: SettingsDep, ref: ArxivIdDep) -> Response:
     """Fetch the metadata from the arXiv API, and register the paper or bring it up to date.
@@ -146,6 +146,7 @@ def import_paper(request: Request, session: SessionDep, settings: SettingsDep, r
     if ref.is_draft:
         find_paper(session, ref, location="/v1/papers/{id}/import")
     put = fetch_metadata(ref, settings.arxiv)
+    _hold(request, session, ref)
     paper, new = bring_paper(session, ref, put)
     return _document(request, session, paper.arxiv_id, new=new)
 
@@ -158,13 +159,9 @@ def import_paper(request: Request, session: SessionDep, settings: SettingsDep, r
 )
 def put_paper(request: Request, session: SessionDep, ref: PaperIdDep, put: PaperPut) -> Response:
     """Register a paper, or replace its metadata. `If-None-Match: *` only registers."""
-    known = known_paper(session, ref)
-    if known is None:
-        require_absence_allowed(request)
-    else:
-        require_match(request, _current_etag(session, ref))
+    is_known = _hold(request, session, ref)
     paper, new = register_paper(session, ref, put)
-    if known is None and not new:
+    if not is_known and not new:
         require_presence_allowed(request)
     return _document(request, session, paper.arxiv_id, new=new)
 
@@ -188,6 +185,15 @@ def get_paper(request: Request, session: SessionDep, ref: PaperRefDep) -> Respon
     """The paper document, at present or as of a version (`2111.09543v1`)."""
     body, etag = read_document(session, ref)
     return reply(request, body, etag=etag)
+
+
+def _hold(request: Request, session: Session, ref: PaperRef) -> bool:
+    """Hold the change of a paper to the state its author saw, and say whether it is here; if so, it is locked."""
+    if known_paper(session, ref) is None:
+        require_absence_allowed(request)
+        return False
+    require_match(request, _current_etag(session, ref))
+    return True
 
 
 def _current_etag(session: Session, ref: PaperRef) -> str:

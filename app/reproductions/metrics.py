@@ -16,6 +16,7 @@ from app.core.db import Database
 from app.core.journal import PREFIX
 from app.models import Reproduction, ReproductionState
 from app.reproductions.sweeper import Sweeper
+from app.reproductions.swept import read_counts
 from app.reproductions.workers import WorkerRead, read_present
 
 _STATES: Final = (ReproductionState.queued, ReproductionState.running)
@@ -25,26 +26,28 @@ _COUNTED_S: Final = 60.0
 
 
 class QueueMetrics(Collector):
-    """Runs by state, age of the queue, the workers' last signs of life, and what this process swept."""
+    """Runs by state, age of the queue, the workers' last signs of life, and what was swept."""
 
     def __init__(self, database: Database, sweeper: Sweeper) -> None:
-        self._database, self._sweeper = database, sweeper
+        self._database = database
+        self._swept = dict.fromkeys(sweeper.actions, 0)
         self._ended: Mapping[str, int] = {}
         self._counted_at = -inf
 
     def collect(self) -> Iterator[Metric]:
-        """What Prometheus is told; without the database, that it is not there and what the process knows itself."""
+        """What Prometheus is told; without the database, that it is not there, and what was swept until then."""
         up = GaugeMetricFamily(f"{PREFIX}_database_up", "1 where the database answers.")
         try:
             with self._database.unit_of_work() as session:
                 yield from _by_state(session, self._ends(session))
                 yield from _workers(session)
+                self._swept |= read_counts(session)
             up.add_metric([], 1)
         except SQLAlchemyError:
             up.add_metric([], 0)
         yield up
-        swept = CounterMetricFamily(f"{PREFIX}_swept", "What this process's sweeps did to runs.", labels=["action"])
-        for action, number in self._sweeper.done.items():
+        swept = CounterMetricFamily(f"{PREFIX}_swept", "What the sweeps of all processes did.", labels=["action"])
+        for action, number in self._swept.items():
             swept.add_metric([action], number)
         yield swept
 

@@ -1,10 +1,9 @@
 """The sweep's own thread, run by every API and worker process; the advisory lock lets one work at a time."""
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import structlog
 from sqlalchemy.orm import Session
@@ -13,6 +12,7 @@ from app.core.db import Database
 from app.core.queue import Doorbell
 from app.core.settings import QueueSettings
 from app.reproductions.sweep import SweepResult, sweep
+from app.reproductions.swept import count_actions
 
 _log = structlog.get_logger(__name__)
 
@@ -33,8 +33,8 @@ class Sweeper:
     ) -> None:
         self._database, self._doorbell, self._queue, self._on_tick = database, doorbell, queue, on_tick
         self._chores = chores or {}
-        self.done: Counter[str] = Counter(dict.fromkeys((*SweepResult.__slots__, *self._chores), 0))
-        """How many runs this process's sweeps have touched, by action."""
+        self.actions: Final = (*SweepResult.__slots__, *self._chores)
+        """What its sweeps may do."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
@@ -60,8 +60,10 @@ class Sweeper:
     def _sweep(self) -> None:
         with self._database.unit_of_work() as session:
             result = sweep(session, self._queue, self._doorbell)
-            chores = {name: do(session) for name, do in self._chores.items()} if result is not None else {}
-        if result is not None and (result != SweepResult() or any(chores.values())):
-            actions = {name: getattr(result, name) for name in SweepResult.__slots__} | chores
-            self.done.update(actions)
+            if result is None:
+                return
+            actions = {name: getattr(result, name) for name in SweepResult.__slots__}
+            actions |= {name: do(session) for name, do in self._chores.items()}
+            count_actions(session, actions)
+        if any(actions.values()):
             _log.info("swept", **actions)

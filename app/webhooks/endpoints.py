@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from app.access.idempotency import OnceDep
 from app.access.routes import protected_router
 from app.access.scopes import Scope
-from app.core.etag import reply_model
+from app.core.etag import etag_of, json_of, reply, reply_model, require_match
 from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
 from app.core.web import SessionDep, SettingsDep, answered, problems
 from app.webhooks.enable import enable_webhook
@@ -67,11 +67,13 @@ def get_webhook(request: Request, session: SessionDep, webhook_id: UUID) -> Resp
 
 
 @protected.delete(
-    "/webhooks/{webhook_id}", operation_id="removeWebhook", response_model=WebhookRead, responses=problems(404)
+    "/webhooks/{webhook_id}", operation_id="removeWebhook", response_model=WebhookRead, responses=problems(404, 412)
 )
 def delete_webhook(request: Request, session: SessionDep, webhook_id: UUID) -> Response:
     """Remove a webhook with its deliveries; the answer shows it as it was last."""
-    return reply_model(request, remove_webhook(session, webhook_id))
+    last = json_of(remove_webhook(session, webhook_id))
+    require_match(request, etag_of(last))
+    return reply(request, last)
 
 
 @protected.post(

@@ -222,8 +222,38 @@ def test_the_headers_are_on_refusals_too(api: Api, database: Database, settings:
             answer = with_key(client, key, "PATCH", path, json=body)
             assert answer.status_code == status
             assert fields(answer.headers["ratelimit"])["key"]["r"] < 5
-        assert "ratelimit" not in client.get(PAPER_PATH).headers
-    assert "ratelimit" not in api.get("/v1/papers").headers
+    assert "ratelimit" not in api.get("/v1/papers").headers  # there is no limit
+
+
+@pytest.mark.parametrize("reads", ["public", "keys"])
+def test_reads_say_how_their_address_stands(api: Api, database: Database, settings: Settings, reads: str) -> None:
+    del api
+    key = make_key(database)
+    asked: list[tuple[str, str, Any]] = [
+        ("GET", "/v1/papers", None),
+        ("GET", "/v1/papers", key),
+        ("HEAD", "/v1/papers", key),
+        ("GET", PAPER_PATH, None),
+        ("GET", f"{PAPER_PATH}/nothing", None),
+        ("GET", "/v1/audit", None),
+        ("GET", "/v1/audit", key),
+        ("HEAD", "/v1/audit", key),
+        ("POST", "/v1/papers:batchGet", None),
+        ("GET", "/", None),
+    ]
+    with service(settings, requests_per_minute=600, reads=reads) as client:
+        for number, (method, path, signed) in enumerate(asked, 1):
+            body = {"ids": [PAPER]} if method == "POST" else None
+            token = [("Authorization", f"Bearer {signed.key}")] if signed else []
+            answer = super(Api, client).send(client.build_request(method, path, json=body, headers=token))
+            if "nothing" in path and reads == "keys":
+                continue  # nobody counts it there: it is no address at all
+            (policy,) = answer.headers.get_list("ratelimit-policy")
+            (stands,) = answer.headers.get_list("ratelimit")
+            assert fields(policy) == {"address": {"q": 600, "w": 60}}
+            left = fields(stands)["address"]
+            assert 600 - number <= left["r"] < 600
+            assert 0 <= left["t"] <= 1
 
 
 @pytest.mark.usefixtures("api")

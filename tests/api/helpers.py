@@ -182,7 +182,7 @@ def state_of(database: Database) -> dict[str, tuple[int, str]]:
         tables = connection.scalars(
             text(
                 "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' "
-                "AND table_name NOT IN ('serving_processes', 'worker_processes', 'rings') ORDER BY 1"
+                "AND table_name NOT IN ('serving_processes', 'worker_processes', 'rings', 'sweep_counts') ORDER BY 1"
             )
         ).all()
         query = "SELECT count(*), coalesce(md5(string_agg(t::text, '\n' ORDER BY t::text)), '') FROM {} t"

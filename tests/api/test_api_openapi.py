@@ -122,6 +122,8 @@ def test_the_document_is_served_and_shown(client: Api, app: FastAPI) -> None:
     assert shown.headers["content-type"].startswith("text/html")
     fetched = re.findall(r'(?:src|href)="([^"]*)"', shown.text)
     assert len(fetched) == 3
+    assert "frame-ancestors 'none'" in shown.headers["content-security-policy"]
+    assert shown.headers["x-content-type-options"] == "nosniff"
     for address in fetched:
         assert address.startswith("/static/")
         assert client.get(address).status_code == 200

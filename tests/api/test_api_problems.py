@@ -1,6 +1,7 @@
 """What no resource understands is refused in one form, whatever the resource is."""
 
 import asyncio
+import gzip
 import json
 from itertools import product
 from typing import Any
@@ -127,6 +128,20 @@ def test_two_content_types_are_not_a_way_around(api: Api, database: Database) ->
         headers = [("Content-Type", "text/plain"), ("Content-Type", "application/json")]
         answer = api.put(f"/v1/papers/{PAPER}", content=json.dumps(paper_body(title="B")), headers=headers)
         refused(answer, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br, gzip", "GZIP", "deflate", "x" * 5000])
+def test_compressed_bodies_are_not_unpacked(api: Api, database: Database, coding: str) -> None:
+    body = gzip.compress(b" " * 10_000_000 + json.dumps(paper_body()).encode())
+    with unchanged(database):
+        for method, path in (*WRITES, ("POST", "/v1/papers:batchGet")):
+            answer = api.request(method, path, content=body, headers={**JSON, "Content-Encoding": coding})
+            refused(answer, 415, "unsupported_media_type")
+            assert answer.headers["accept-encoding"] == "identity"
+        headers = {"Content-Type": "text/csv", "Content-Encoding": coding}
+        answer = api.post(f"/v1/papers/{PAPER}/claims:import", content=body, headers=headers)
+        refused(answer, 415, "unsupported_media_type")
+    ok(api.put(f"/v1/papers/{PAPER}", json=paper_body(), headers={"Content-Encoding": "identity"}))
 
 
 NO_JSON = {

@@ -11,7 +11,9 @@ from app.core.db import Database
 from app.core.settings import QueueSettings, Settings
 from app.main import create_app
 from app.reproductions.lease import take_run
+from app.reproductions.swept import count_actions
 from tests.api.helpers import DRIVER, NOBODY, PAPER, Api, Json, ok
+from tests.factories.keys import make_key
 from tests.factories.runs import take
 
 ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]+")
@@ -91,6 +93,17 @@ def test_a_line_cannot_be_forged(client: Api, lines: io.StringIO) -> None:
     assert [line["status"] for line in found] == [404, 200]
 
 
+@pytest.mark.parametrize("dot", [".", "%2E", "%2e"])
+def test_a_key_in_an_address_is_not_logged(client: Api, lines: io.StringIO, dot: str) -> None:
+    key = make_key(client.app.state.database).key  # type: ignore[attr-defined]  # the application is ours
+    prefix, secret = key.split(".")
+    for path in (f"/v1/papers?key={prefix}{dot}{secret}&limit=1", f"/{prefix}.{secret}"):
+        client.get(path)
+    found = logged(client, lines)
+    assert [line["path"] for line in found] == [f"/v1/papers?key={prefix}{dot}…&limit=1", f"/{prefix}.…"]
+    assert secret not in lines.getvalue()
+
+
 def test_requests_are_counted_by_operation_and_not_by_address(client: Api) -> None:
     client.put_paper()
     for number in range(20):
@@ -106,7 +119,7 @@ def test_requests_are_counted_by_operation_and_not_by_address(client: Api) -> No
     assert "2101." not in text
 
 
-def test_the_queue_and_the_memory_are_in_the_metrics(client: Api, catalogue: object) -> None:
+def test_the_queue_and_the_memory_are_in_the_metrics(client: Api, database: Database, catalogue: object) -> None:
     del catalogue
     ok(client.post(f"/v1/papers/{PAPER}/reproductions", json={}), 202)
     for _ in range(3):
@@ -119,7 +132,12 @@ def test_the_queue_and_the_memory_are_in_the_metrics(client: Api, catalogue: obj
     assert float(found['paper_verdicts_oldest_run_seconds{state="queued"}']) > 0
     assert found["paper_verdicts_database_up"] == "1.0"
     assert float(found["paper_verdicts_hot_hits_total"]) + float(found["paper_verdicts_hot_misses_total"]) == 3
-    assert found['paper_verdicts_swept_total{action="requeued"}'] == "0.0"
+    swept = 'paper_verdicts_swept_total{action="requeued"} '
+    assert swept + "0.0" in answer.text
+    for number in (2, 5):
+        with database.unit_of_work() as session:  # a worker's sweep, in a process that nobody scrapes
+            count_actions(session, {"requeued": number, "rung": 0})
+    assert swept + "7.0" in client.get("/metrics").text
 
 
 def test_runs_are_counted_by_state_and_workers_by_their_silence(

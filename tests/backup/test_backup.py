@@ -28,7 +28,7 @@ from app.catalogue.load import load_catalogue
 from app.core.db import Database
 from app.core.migrate import upgrade
 from app.core.settings import QueueSettings, Settings
-from app.embedded import ServerUrls
+from app.embedded import EmbeddedServers, ServerUrls
 from app.exports.formats import ExportFormat
 from app.main import create_app
 from app.protocol.errors import DriverError
@@ -394,6 +394,16 @@ def test_the_file_is_private_and_appears_whole_or_not_at_all(world: Database, tm
         save(world, tmp_path / "b")
     with pytest.raises(BackupError, match="cannot be written"):
         save(world, tmp_path / "no" / "b")
+
+
+def test_a_folder_where_nothing_runs_is_restored_into(world: Database, tmp_path: Path) -> None:
+    save(world, tmp_path / "b")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("VERDICTS_")}
+    argv = [sys.executable, "-m", "app.cli", "restore", str(tmp_path / "b"), "--data-dir", str(tmp_path / "folder")]
+    back = subprocess.run(argv, capture_output=True, text=True, check=False, env=kept)
+    assert (back.returncode, back.stderr) == (0, "")
+    with EmbeddedServers(tmp_path / "folder") as urls, opened(urls.database_url) as target:
+        assert state_of(target) == state_of(world)
 
 
 def test_both_commands(world: Database, database_url: str, empty_database_url: str, tmp_path: Path) -> None:

@@ -55,3 +55,9 @@ def test_a_key_as_json_and_what_makes_no_sense(run: Run) -> None:
     assert made["key"].startswith(made["prefix"] + ".")
     assert made["scopes"] == ["read"]
     assert run("keys", "revoke", "pv_000000000000").returncode == 3
+
+
+def test_a_narrow_terminal_does_not_cut_off_what_revokes_a_key(run: Run) -> None:
+    made = json.loads(run("keys", "create", "--name", "b" * 90, "--scope", "post-verdicts", "--json").stdout)
+    assert run("keys", "revoke", made["prefix"]).returncode == 0
+    assert made["prefix"] in run("keys", "list").stdout  # with all moments, in 80 columns

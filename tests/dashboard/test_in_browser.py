@@ -155,6 +155,15 @@ def test_a_first_view_weighs_little(browser: Browser, site: Site) -> None:
             assert 5_000 < sum(weights.values()) < MOST_BYTES, weights
 
 
+def test_the_documentation_runs_its_own_scripts_and_no_others(browser: Browser, site: Site) -> None:
+    with opened(browser, site.base) as (page, watched):
+        page.goto("/docs")
+        page.locator(".opblock").first.wait_for()
+        page.locator("button.authorize").first.click()
+        page.locator(".auth-container input").first.wait_for()
+    assert (watched.complaints, watched.elsewhere) == ([], [])
+
+
 def test_everything_works_without_javascript(browser: Browser, site: Site) -> None:
     with opened(browser, site.base, scripts=False) as (page, _):
         page.goto("/")

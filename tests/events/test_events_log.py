@@ -22,6 +22,7 @@ from app.reproductions.lease import confirm_cancel, give_up, hand_back
 from app.reproductions.queries import read_reproduction
 from app.reproductions.sweep import sweep
 from app.reproductions.sweeper import Sweeper
+from app.reproductions.swept import read_counts
 from app.verdicts.queries import read_verdict
 from tests.events.running import data_of, in_background, wait_until
 from tests.factories.drivers import Subject, make_subject
@@ -239,5 +240,7 @@ def test_the_sweep_does_it(database: Database, subject: Subject) -> None:
     bell: Doorbell = Bell()
     chores = {"purged_events": lambda session: prune_events(session, 1)}
     with Sweeper(database, bell, QueueSettings(sweep_s=0.01), chores=chores) as sweeper:
-        wait_until(lambda: sweeper.done["purged_events"] == 2)
-    assert len(log(database)) == 1
+        wait_until(lambda: len(log(database)) == 1)
+    with database.unit_of_work() as session:
+        assert read_counts(session) == {"purged_events": 2}
+    assert "purged_events" in sweeper.actions

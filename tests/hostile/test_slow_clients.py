@@ -225,6 +225,64 @@ def test_an_oversized_body_is_refused_and_not_read_to_its_end(served: Served, fr
     assert b"body_too_large" in received
 
 
+CHUNKED: Final = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("piece", [b"X-A: b\r\n" * 2000, b"a" * 8192], ids=["many", "long"])
+def test_trailers_without_bound_are_refused(served: Served, piece: bytes) -> None:
+    with connected(served) as client:
+        client.sendall(CHUNKED + b"2\r\n{}\r\n0\r\nX: ")
+        received = flood(client, piece)
+    assert b" 431 " in received or received == b""
+
+
+def test_an_extension_of_a_chunk_without_bound_is_refused(served: Served) -> None:
+    with connected(served) as client:
+        client.sendall(CHUNKED + b"2;")
+        received = flood(client, b"a" * 8192)
+    assert b" 431 " in received or received == b""
+
+
+def test_what_stands_in_trailers_is_no_header(served: Served) -> None:
+    body = json.dumps({"ids": [PAPER]}).encode()
+    chunk = b"%x\r\n%b\r\n0\r\n" % (len(body), body)
+    with connected(served) as client:
+        head = CHUNKED.replace(b"Host: x", b"Host: x\r\nConnection: close")
+        client.sendall(head + chunk + b"Authorization: Bearer nobody's\r\n\r\n")
+        received = answer(client)
+    assert received.startswith(b"HTTP/1.1 200")
+
+
+def test_requests_that_wait_for_an_answer_before_theirs_are_few(served: Served) -> None:
+    with connected(served) as client:
+        client.sendall(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+        flood(client, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+    assert wait_until(
+        lambda: "paper_verdicts_event_streams 0.0" in httpx.get(f"{served.base}/metrics").text, PATIENCE_S
+    )
+
+
+NO_HTTP: Final = {
+    "both lengths": HEAD + b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": HEAD + b"Content-Length: 6\r\nContent-Length: 5\r\n\r\n{}",
+    "two hosts": b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "a header over two lines": b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n",
+    "a header with NUL": b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-A: a\0b\r\n\r\n",
+    "a blank before the colon": HEAD + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    "another coding": HEAD + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "a chunk without a length": CHUNKED + b"nonsense\r\n",
+}
+
+
+@pytest.mark.parametrize("name", NO_HTTP)
+def test_what_two_readers_could_take_for_different_requests_is_refused(served: Served, name: str) -> None:
+    with connected(served) as client:
+        client.sendall(NO_HTTP[name])
+        status, said = problem(answer(client))
+    assert (status, said["code"]) == (400, "request_unreadable")
+
+
 HALF_A_BODY: Final = HEAD + b"Content-Length: 24000\r\n\r\n" + b" " * 12_000
 """It is waited on for two minutes."""
 

@@ -153,6 +153,14 @@ def test_no_other_status_is_taken_and_no_redirect_followed(status: int) -> None:
         "2002:7f00:1::1",
         "64:ff9b::a9fe:a9fe",
         "2001:db8::1",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "64:ff9b:1::a00:1",
+        "fec0::1",
+        "5f00::1",
+        "3fff::1",
+        "192.0.0.8",
+        "192.88.99.1",
     ],
 )
 def test_an_address_inside_our_own_network_is_not_contacted(resolve: Callable[..., None], address: str) -> None:
@@ -399,6 +407,18 @@ def test_importing_again_keeps_what_arxiv_does_not_say(api: Api, arxiv_says: Say
     paper = document["paper"]
     assert (paper["title"], paper["withdrawn"], paper["venue"]) == ("Renamed", True, "ICLR 2023")
     assert document["verdict"]["id"] == verdict["id"]
+
+
+def test_if_match_holds_an_import_to_the_state_its_author_saw(api: Api, database: Database, arxiv_says: Says) -> None:
+    seen = api.get(f"/v1/papers/{PAPER}").headers["etag"]
+    ok(api.patch(f"/v1/papers/{PAPER}", json={"venue": "ACL"}))
+    present = api.get(f"/v1/papers/{PAPER}").headers["etag"]
+    with unchanged(database):
+        for header, path in ((seen, IMPORT), (f"W/{present}", IMPORT), ("*", "/v1/papers/2111.09999/import")):
+            arxiv_says(served(feed(title="Renamed").replace(PAPER.encode(), path.split("/")[3].encode())))
+            refused(api.post(path, headers={"If-Match": header}), 412, "precondition_failed")
+    arxiv_says(served(feed(title="Renamed")))
+    assert ok(api.post(IMPORT, headers={"If-Match": present}))["paper"]["title"] == "Renamed"
 
 
 def test_a_failed_import_says_why_and_writes_nothing(api: Api, database: Database, arxiv_says: Says) -> None:

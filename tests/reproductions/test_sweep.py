@@ -18,6 +18,7 @@ from app.reproductions.cancel import cancel_reproduction
 from app.reproductions.lease import Beat, hand_back, heartbeat
 from app.reproductions.sweep import SweepResult, sweep
 from app.reproductions.sweeper import Sweeper
+from app.reproductions.swept import read_counts
 from tests.factories.drivers import Subject, make_subject
 from tests.factories.runs import QUEUE, Bell, ask, beat, let_pass, predictions, read_run, take, try_take
 
@@ -293,6 +294,8 @@ def test_the_sweepers_of_several_processes_do_the_work_once(database: Database, 
         waiting = session.scalars(select(Reproduction.id).where(Reproduction.state == "queued")).all()
     rung = [one for one in bell.rung if one != str(asked[0])]
     assert sorted(rung) == sorted(map(str, waiting))
+    with database.unit_of_work() as session:
+        assert read_counts(session) == {"expired": 1, "rung": len(bell.rung)}  # whoever of them did it
 
 
 def test_the_sweeper_lives_through_errors_of_the_database(database: Database, subject: Subject) -> None:

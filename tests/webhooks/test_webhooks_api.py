@@ -49,6 +49,17 @@ def test_the_secret_is_shown_once(client: httpx.Client, receiver: Receiver) -> N
     )
 
 
+def test_if_match_holds_a_removal_to_the_state_its_author_saw(client: httpx.Client, receiver: Receiver) -> None:
+    path = f"/v1/webhooks/{register(client, receiver)['id']}"
+    seen = client.get(path).headers["etag"]
+    for header in ('"x"', f"W/{seen}"):
+        refused = client.delete(path, headers={"If-Match": header})
+        assert (refused.status_code, refused.json()["code"]) == (412, "precondition_failed")
+    assert client.get(path).status_code == 200
+    assert client.delete(path, headers={"If-Match": seen}).status_code == 200
+    assert client.get(path).status_code == 404
+
+
 def test_a_repeated_registration_is_one(client: httpx.Client, receiver: Receiver) -> None:
     body, headers = {"url": receiver.url}, {"Idempotency-Key": "once"}
     first, second = (client.post("/v1/webhooks", json=body, headers=headers) for _ in range(2))
