@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import socketserver
 import stat
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +30,8 @@ from tests.factories.runs import Bell
 from tests.factories.threaded import served_here
 
 QUEUE = QueueSettings(shutdown_s=0)
+COLUMNS = 100
+"""Of the terminal that the pages show the output of."""
 RECEIVER = "https://127.0.0.1:9/verdicts"
 """A webhook's address that nobody listens at."""
 ARXIV = b"""<feed xmlns="http://www.w3.org/2005/Atom"><title>ArXiv Query</title><entry>
@@ -105,6 +109,11 @@ class Site:
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
 
+    def add_driver(self, text: str) -> None:
+        """Put a driver that a page shows into the catalogue, where the page says that it goes."""
+        if slug := tomllib.loads(text).get("slug"):
+            (self.folder / "catalogue" / "drivers" / f"{slug}.toml").write_text(text, encoding="utf-8")
+
 
 def _asked_of_arxiv(ref: PaperRef, _settings: ArxivSettings) -> PaperPut:
     return parse_feed(ARXIV, ref)
@@ -132,6 +141,7 @@ def site(
             redis_url=servers.redis_url,
             log_level="ERROR",
             data_dir=folder,
+            catalogue_dir=Path(shutil.copytree(Settings().catalogue_dir, folder / "catalogue")),
             queue=QUEUE,
             signing_key_file=folder / "service.pem",
             webhooks=WebhookSettings(allow_private=True),
@@ -149,5 +159,7 @@ def site(
                 "VERDICTS_REDIS_URL": servers.redis_url,
                 "VERDICTS_FORKS": str(folder / "forks"),
                 "VERDICTS_DATA_DIR": str(folder),
+                "VERDICTS_CATALOGUE_DIR": str(settings.catalogue_dir),
+                "COLUMNS": str(COLUMNS),
             }
             yield Site(folder, environment)
