@@ -102,8 +102,10 @@ def all_blocks() -> list[Block]:
 
 
 def is_shown(shown: str, printed: str) -> bool:
-    """Whether it was printed as the page shows it; blanks at the ends of lines do not count."""
-    pattern = ".*?".join(re.escape(part) for part in _trimmed(shown).split("…"))
+    """Whether it was printed as the page shows it; blanks at the ends of lines and beside `…` do not count."""
+    # A line end after a comma folds what was printed as one line of JSON.
+    parts = re.split(r"\s*…\s*", _trimmed(shown))
+    pattern = ".*?".join(re.escape(part).replace(",\\\n", ",\n?") for part in parts)
     return re.fullmatch(pattern, _trimmed(printed), re.DOTALL) is not None
 
 
