@@ -1,4 +1,4 @@
-"""A copy of this working tree with `.venv`, as deploy/setup.sh makes it: what a newcomer has after the first command."""
+"""A copy of this working tree with `.venv` as deploy/setup.sh makes it: a newcomer's clone."""
 
 import fcntl
 import os

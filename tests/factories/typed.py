@@ -1,6 +1,7 @@
 """Commands of the documentation as a reader types them: their very words, but for addresses that are examples."""
 
 import os
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ def with_real(code: str, real: Mapping[str, str]) -> str:
     """The commands with each address that is an example, or a folder of the reader's, replaced by a real one."""
     for example, address in real.items():
         assert example in code, f"{example} is not in\n{code}"
-        code = code.replace(example, address)
+        code = code.replace(example, shlex.quote(address))
     return code
 
 
@@ -34,9 +35,10 @@ def typed(code: str, folder: Path, environment: Mapping[str, str], log: Path) ->
         )
     try:
         yield
+        assert shell.poll() is None, log.read_text()
     finally:
         ended = _interrupted(shell)
-    assert ended == 0, log.read_text()
+    assert ended >= 0, log.read_text()  # Celery's is 1
 
 
 def _interrupted(shell: subprocess.Popen[bytes]) -> int:
