@@ -25,8 +25,8 @@ from app.papers.schemas import NO_NUL, DocumentVerdict, Text
 from app.protocol.axes import ProtocolAxes
 from app.protocol.driver import DriverSpec, Estimand
 from app.protocol.slices import SliceKind
+from app.protocol.status import VerdictStatus
 from app.statistics.metrics import MOST_LABELS, MetricName
-from app.verdicts.decide import VerdictStatus
 
 _AGENT = r"^v[0-9]+\.[0-9]+\.[0-9]+-[a-z0-9]+(-[a-z0-9]+)*$"
 LARGEST_SPLIT = 1_000_000
