@@ -5,8 +5,10 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from app.protocol.driver import DriverSpec
-from tests.docs.blocks import ROOT, blocks_of
+from tests.docs.blocks import ROOT, blocks_of, is_shown
 
 
 def _of(page: str, *kinds: str) -> Iterator[str]:
@@ -46,3 +48,19 @@ def _is_part_of(shown: Any, whole: Any) -> None:  # noqa: ANN401  # JSON
         assert whole.startswith(shown.removesuffix("…"))
     else:
         assert shown == whole
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "same"),
+    [
+        ("one\ntwo\n", "one  \ntwo\n\n", True),
+        ("one\n…\nfour", "one\ntwo\nthree\nfour", True),
+        ('{"id":"…","done":true,\n"state":"…"}', '{"id":"0","done":true,"state":"succeeded"}', True),
+        ('{"id":"…","done":true}', '{"id":"0","done":false}', False),
+        ("one\n…", "two\none\n", False),
+        ("a.c", "abc", False),
+        ("one", "one\ntwo", False),
+    ],
+)
+def test_what_is_shown_is_compared_with_what_was_printed(shown: str, printed: str, *, same: bool) -> None:
+    assert is_shown(shown, printed) == same
