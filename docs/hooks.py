@@ -22,6 +22,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "reference.md": reference_page(create_app(settings).openapi()),
         "assets/decision-rule.svg": decision_picture(),
         "decisions/index.md": _decisions(),
+        "assets/icon.svg": (HERE.parent / "app" / "dashboard" / "static" / "icon.svg").read_text(encoding="utf-8"),
     }
     for name, content in made.items():
         files.append(File.generated(config, name, content=content))

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from html import escape
 from typing import Any
 
 Json = dict[str, Any]
 _REF = "#/components/schemas/"
+_PROBLEM = "application/problem+json"
 
 
 def reference_page(document: Json) -> str:
@@ -28,23 +30,39 @@ def _page(document: Json) -> Iterator[str]:
 
 
 def _operation(method: str, path: str, operation: Json) -> Iterator[str]:
-    yield f"### {operation['summary']}\n\n`{method.upper()} {path}`\n\n{_plain(operation['description'])}\n"
+    yield f"### {operation['summary']} {{ #{operation['operationId']} }}\n"
     scopes = [scope for one in operation.get("security", []) for scope in one.get("apiKey", [])]
-    if scopes:
-        yield f"Takes a key with the scope `{scopes[0]}`.\n"
+    key = f'<span class="scope">takes a key with the scope <code>{scopes[0]}</code></span>' if scopes else ""
+    verb = f'<span class="verb">{method.upper()}</span> <code>{escape(path)}</code> {key}'
+    yield f'<p class="operation">{verb}</p>\n\n{_plain(operation["description"])}\n'
     parameters = operation.get("parameters", [])
     if parameters:
-        yield "| parameter | in | |\n|---|---|---|"
+        yield "| parameter | in | type | says |\n|---|---|---|---|"
         for one in parameters:
             needed = " **Required.**" if one.get("required") and one["in"] != "path" else ""
-            yield f"| `{one['name']}` | {one['in']} | {_cell(one.get('description', ''))}{needed} |"
+            kind = _type(one.get("schema", {})).removesuffix(" or null")  # left out, then
+            yield f"| `{one['name']}` | {one['in']} | {kind} | {_cell(one.get('description', ''))}{needed} |"
         yield ""
+    yield from _answers(operation)
+
+
+def _answers(operation: Json) -> Iterator[str]:
+    """The bodies of the request and of each answer; problems, which look alike, in one line."""
+    yield "| body | media type | schema |\n|---|---|---|"
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
-        yield f"Body: `{media}`, {_type(content.get('schema', {}))}.\n"
-    yield "| answer | |\n|---|---|"
+        yield f"| request | `{media}` | {_type(content.get('schema', {}))} |"
+    problems = []
     for status, answer in sorted(operation["responses"].items()):
-        kinds = {_type(content.get("schema", {})) for content in answer.get("content", {}).values()}
-        yield f"| {status} | {_cell(answer['description'])}: {', '.join(sorted(kinds)) or 'no body'} |"
+        contents = answer.get("content", {})
+        if _PROBLEM in contents:
+            problems.append(f"{status} {answer['description']}")
+        for media, content in contents.items():
+            if media != _PROBLEM:
+                yield f"| {status} | `{media}` | {_type(content.get('schema', {}))} |"
+        if not contents:
+            yield f"| {status} | | {_cell(answer['description'])} |"
+    if problems:
+        yield f"| problems | `{_PROBLEM}` | [Problem](#problem): {', '.join(problems)} |"
     yield ""
 
 
@@ -55,7 +73,7 @@ def _schema(name: str, schema: Json) -> Iterator[str]:
     fields = schema.get("properties", {})
     if fields:
         required = set(schema.get("required", ()))
-        yield "| field | type | |\n|---|---|---|"
+        yield "| field | type | says |\n|---|---|---|"
         for field, one in fields.items():
             optional = "" if field in required else " Optional."
             yield f"| `{field}` | {_type(one)} | {_cell(one.get('description', ''))}{optional} |"
@@ -65,19 +83,30 @@ def _schema(name: str, schema: Json) -> Iterator[str]:
 
 
 def _type(schema: Json) -> str:
-    if "$ref" in schema:
-        name = schema["$ref"].removeprefix(_REF)
-        return f"[{name}](#{name.lower()})"
     for several in ("anyOf", "oneOf", "allOf"):
         if several in schema:
             return " or ".join(dict.fromkeys(_type(one) for one in schema[several]))
+    if "prefixItems" in schema:
+        return f"[{', '.join(_type(one) for one in schema['prefixItems'])}]"
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}"
-    return str(schema.get("format") or schema.get("type") or "any")
+    return _plain_type(schema)
+
+
+def _plain_type(schema: Json) -> str:
+    """Of what is made of no other types."""
+    if "$ref" in schema:
+        name = schema["$ref"].removeprefix(_REF)
+        return f"[{name}](#{name.lower()})"
+    words = schema.get("enum", [schema["const"]] if "const" in schema else [])
+    return " or ".join(f"`{one}`" for one in words) or str(schema.get("format") or schema.get("type") or "any")
 
 
 def _plain(text: str) -> str:
-    return text.replace("<", "&lt;").replace("{", "&#123;")
+    """No markup but the code spans, in which everything stands for itself."""
+    parts = text.split("`")
+    parts[::2] = [part.replace("<", "&lt;").replace("{", "&#123;") for part in parts[::2]]
+    return "`".join(parts)
 
 
 def _cell(text: str) -> str:

@@ -20,7 +20,6 @@ from app.papers.find import find_paper, find_version
 from app.papers.ids import PaperRef
 from app.papers.register import register_paper
 from app.papers.schemas import DocumentVerdict, Line, PaperPut, Printed, Text, VersionPost, VersionRead
-from app.protocol.axes import ProtocolMatch
 from app.verdicts.errors import ImportConflictError, SupersededImportError
 from app.verdicts.issue import NewVerdict, current_verdict, issue
 from app.verdicts.schemas import AgentVersion
@@ -56,13 +55,11 @@ class _Citation(_In):
 class _Verdict(DocumentVerdict):
     model_config = ConfigDict(extra="forbid")
 
-    status: Literal["reproduced", "not_reproduced", "inconclusive"]
     score: Probability
     confidence: Probability
     agent_version: AgentVersion
     is_current: Literal[True]
     claim_citation: _Citation  # type: ignore[assignment]  # read more strictly than it is served
-    protocol_match: ProtocolMatch
 
 
 class _Verdicts(_In):

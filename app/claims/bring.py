@@ -16,13 +16,13 @@ from app.claims.register import find_claim, refuse_impossible, register_claim
 from app.claims.schemas import ClaimPost
 from app.core.errors import LONGEST_FIELD, MOST_FIELDS, FieldError
 from app.models import Paper, PaperVersion
+from app.protocol.units import Unit
 
 MOST: Final = 1000
 """Claims in one file."""
 CSV: Final = "text/csv"
 MARKDOWN: Final = "text/markdown"
 YAML: Final = "application/yaml"
-Unit = Literal["percent", "fraction"]
 MetricFilter = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 

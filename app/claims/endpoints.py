@@ -8,7 +8,7 @@ from fastapi import Depends, Query, Request, Response
 from app.access.idempotency import OnceDep
 from app.access.routes import protected_router, public_router
 from app.access.scopes import Scope
-from app.claims.bring import CSV, MARKDOWN, MOST, YAML, ClaimsFile, ClaimsImported, MetricFilter, Unit, bring_claims
+from app.claims.bring import CSV, MARKDOWN, MOST, YAML, ClaimsFile, ClaimsImported, MetricFilter, bring_claims
 from app.claims.from_csv import COLUMNS, REQUIRED
 from app.claims.queries import list_claims, read_claim
 from app.claims.register import register_claim
@@ -18,6 +18,7 @@ from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
 from app.core.web import BodyDep, SessionDep, answered, problems, require_media
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PAPER_PATH, PaperRefDep
+from app.protocol.units import Unit
 
 public = public_router(tags=["claims"])
 protected = protected_router(Scope.curate, tags=["claims"])

@@ -1,6 +1,6 @@
 """Claims on the wire."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 from app.core.clock import Instant
 from app.models import Claim
 from app.papers.schemas import NOT_BLANK, Printed, Text
+from app.protocol.units import Unit
 
 Cell = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=NOT_BLANK)]
 """Where the number stands. Three of these are the key of an index, whose entries Postgres holds to 2.7 kB."""
@@ -39,7 +40,7 @@ class ClaimPost(BaseModel):
         description='As printed. A string keeps trailing zeros ("91.80"), which say how precisely it is known.',
         examples=["91.8", 91.8],
     )
-    unit: Literal["percent", "fraction"]
+    unit: Unit
     reported_metric: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")] = "accuracy"
     quoted_text: Text
     pdf_page: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None
@@ -61,7 +62,7 @@ class ClaimRead(BaseModel):
     column: str
     reported_value: float
     decimals: int
-    unit: Literal["percent", "fraction"]
+    unit: Unit
     reported_metric: str
     quoted_text: str
     pdf_page: int | None

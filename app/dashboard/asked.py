@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, StringConstraints
 
 from app.models import VerdictKind
 from app.papers.schemas import NO_NUL
-from app.verdicts.decide import VerdictStatus
+from app.protocol.status import VerdictStatus
 
 PAGE: Final = 25
 

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.papers.schemas import Printed
 from app.protocol.driver import Estimand, Slug
+from app.protocol.units import Unit
 
 LARGEST_POPULATION: Final = 100_000
 """Exact power takes seconds beyond it; a much larger population is as good as none."""
@@ -22,7 +23,7 @@ class DesignPost(BaseModel):
     )
 
     reported_value: Printed = Field(description="As printed; its last digit widens the margin by half.")
-    unit: Literal["percent", "fraction"]
+    unit: Unit
     population: Annotated[int, Field(strict=True, ge=1, le=LARGEST_POPULATION)] | None = Field(
         default=None, description="How many items the split has. Null: new items like them."
     )

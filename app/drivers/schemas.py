@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from app.core.clock import Instant
 from app.core.openapi import ShownAs
+from app.protocol.axes import ProtocolMatch
 from app.protocol.driver import DriverSpec
 
 
@@ -18,7 +19,7 @@ class DriverRead(BaseModel):
     paper_arxiv_id: str
     claim_id: UUID
     description: str
-    protocol_match: str
+    protocol_match: ProtocolMatch
     spec: Annotated[dict[str, Any], ShownAs(DriverSpec)]
     spec_digest: str
     updated_at: Instant

@@ -14,8 +14,9 @@ from app.papers.schemas import PRINTED
 from app.protocol.axes import ProtocolAxes, ProtocolMatch
 from app.protocol.driver import Estimand
 from app.protocol.slices import SliceKind
+from app.protocol.status import VerdictStatus
+from app.protocol.units import Unit
 from app.statistics.metrics import MetricName
-from app.verdicts.decide import VerdictStatus
 from app.verdicts.schemas import Count
 
 PREDICATE_TYPE: Final = "urn:paper-verdicts:predicate:verdict:v1"
@@ -44,7 +45,7 @@ class AttestedClaim(_Part):
     row: str
     column: str
     reported_value: Annotated[str, Field(pattern=PRINTED)]
-    unit: Literal["percent", "fraction"]
+    unit: Unit
     reported_metric: str
     quoted_text: str
     pdf_page: int | None

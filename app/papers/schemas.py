@@ -21,6 +21,8 @@ from pydantic_core import PydanticCustomError
 from app.core.clock import Instant
 from app.models import VerdictKind
 from app.papers.ids import LONGEST_ID, PAPER_ID
+from app.protocol.axes import ProtocolMatch
+from app.protocol.status import VerdictStatus
 
 NO_NUL: Final = r"^[^\x00]*$"
 """Postgres keeps any text but NUL."""
@@ -179,14 +181,14 @@ class DocumentVerdict(BaseModel):
 
     id: UUID
     kind: VerdictKind
-    status: str
+    status: VerdictStatus
     score: float
     confidence: float
     agent_version: str
     computed_at: Instant
     is_current: bool
     claim_citation: ClaimCitation
-    protocol_match: str
+    protocol_match: ProtocolMatch
 
 
 class DocumentVerdicts(BaseModel):
@@ -214,5 +216,5 @@ class PaperSummary(BaseModel):
     venue: str | None
     published_at: Instant | None
     withdrawn: bool
-    status: str | None = Field(description="Status of the paper's verdict; null while it has none.")
+    status: VerdictStatus | None = Field(description="Status of the paper's verdict; null while it has none.")
     newest_verdict_at: Instant | None

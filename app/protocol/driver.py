@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from app.protocol.axes import MetricAxis, ModelAxis, ProtocolAxes
 from app.protocol.slices import SliceKind, SliceSpec
+from app.protocol.units import Unit
 from app.statistics.metrics import MOST_LABELS, MetricName
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
@@ -180,7 +181,7 @@ class ReportedClaim(_Spec):
     column: Name
     reported_value: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?$", max_length=40)]
     """As printed, trailing zeros kept: "91.8" has one decimal, "91.80" two."""
-    unit: Literal["percent", "fraction"]
+    unit: Unit
     metric: Name
     quoted_text: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
     pdf_page: Annotated[int, Field(ge=1, le=100_000)] | None = None

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from app.core.clock import Instant
 from app.core.pagination import Page
 from app.models import VerdictKind
+from app.protocol.status import VerdictStatus
 
 Side = Literal["first", "second"]
 
@@ -19,7 +20,7 @@ class ComparedVerdict(BaseModel):
     paper_arxiv_id: str
     claim_id: UUID
     kind: VerdictKind
-    status: str
+    status: VerdictStatus
     agent_version: str
     computed_at: Instant
     items: int = Field(description="How many items this verdict measured in all; both may have measured fewer: `n`.")

@@ -1,11 +1,11 @@
 """The decision: from a claim, a measurement and its protocol to a status and a confidence, as pure functions."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from app.protocol.axes import CONFIDENCE_CEILING, ProtocolMatch
 from app.protocol.driver import Estimand
+from app.protocol.status import VerdictStatus
 from app.statistics.counts import ImpossibleCountsError, Stratum
 from app.statistics.design import LARGEST_SAMPLE, first_decided
 from app.statistics.equivalence import Position, Zone, allowance, judge
@@ -44,14 +44,6 @@ LARGEST_MARGIN: Final = 0.5
 
 class EstimandError(ValueError):
     """The measurement cannot speak about what is asked for."""
-
-
-class VerdictStatus(StrEnum):
-    """What a verdict says of the claim."""
-
-    reproduced = "reproduced"
-    not_reproduced = "not_reproduced"
-    inconclusive = "inconclusive"
 
 
 STATUS: Final = {

@@ -153,7 +153,7 @@ def _refuse_part_as_whole(post: VerdictPost, measurement: Measurement) -> None:
 
 def _measurement(evidence: PostedEvidence, confusion: Confusion | None) -> Measurement:
     if confusion is not None:
-        return measurement_of(confusion, evidence.split_label_counts or {}, SliceKind(evidence.slice_kind))
+        return measurement_of(confusion, evidence.split_label_counts or {}, evidence.slice_kind)
     counts = evidence.counts or []
     labels = [one.label for one in counts]
     if len(counts) > 1 and (None in labels or len(set(labels)) < len(labels)):

@@ -1,6 +1,6 @@
 """Verdicts on the wire."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 import numpy as np
@@ -24,8 +24,9 @@ from app.models import VerdictKind, VerdictOrigin
 from app.papers.schemas import NO_NUL, DocumentVerdict, Text
 from app.protocol.axes import ProtocolAxes
 from app.protocol.driver import DriverSpec, Estimand
+from app.protocol.slices import SliceKind
+from app.protocol.status import VerdictStatus
 from app.statistics.metrics import MOST_LABELS, MetricName
-from app.verdicts.decide import VerdictStatus
 
 _AGENT = r"^v[0-9]+\.[0-9]+\.[0-9]+-[a-z0-9]+(-[a-z0-9]+)*$"
 LARGEST_SPLIT = 1_000_000
@@ -162,7 +163,7 @@ class PostedEvidence(_In):
         default=None, description="Counts by gold label (rows) and predicted label (columns), in the order of `labels`."
     )
     split_label_counts: dict[Label, Count] | None = None
-    slice_kind: Literal["full", "balanced", "simple"] = "simple"
+    slice_kind: SliceKind = SliceKind.simple
     environment: Annotated[dict[Label, Fact], Field(max_length=200)] = {}
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from app.main import create_app
 from app.reference import PARAMETERS, TAGS, read_reference
 from app.verdicts.decide import Decision
 from app.verdicts.schemas import DecisionRead
+from tests.api.test_api_openapi import inside
 
 RULES = Path(__file__).with_name("openapi-rules.yaml")
 Json = dict[str, Any]
@@ -94,6 +96,22 @@ def test_every_json_body_is_a_schema_with_a_name_that_reads_well(document: Json)
         assert re.fullmatch(r"[A-Z][A-Za-z0-9]+", name), name
         assert schema["title"] == name
         assert schema.get("description"), name
+
+
+def test_moments_are_no_mere_texts_and_every_set_of_words_has_one_name(document: Json) -> None:
+    """Else a generated client has texts for moments, and as many types for one thing as places where it stands."""
+    enums: Counter[tuple[str, ...]] = Counter()
+    for name, schema in document["components"]["schemas"].items():
+        for field, one in schema.get("properties", {}).items():
+            if re.search(r"(^|_)(at|until|since)$", field):
+                assert "date-time" in json.dumps(one), f"{name}.{field}"
+    for node in inside(document):
+        if isinstance(node.get("enum"), list):
+            enums[tuple(node["enum"])] += 1
+        if node.get("type") == "array":
+            assert {"items", "prefixItems"} & set(node), node
+    # A driver is data, and the protocol knows no verdicts: it has its own.
+    assert [words for words, times in enums.items() if times > 1] == [("PRE", "POST")]
 
 
 def bodies_without_example(document: Json) -> set[str]:

@@ -35,10 +35,12 @@ from app.protocol.errors import DriverError
 from app.reproductions.lease import confirm_cancel, give_up
 from app.verdicts.conclude import conclude_run
 from tests.api.helpers import GOLDEN, Api, counts_body, ok, predictions_body, state_of
+from tests.docs.blocks import block
 from tests.factories.databases import copied, opened
 from tests.factories.drivers import Subject, make_subject
 from tests.factories.keys import make_key
 from tests.factories.runs import QUEUE, ask, beat, facts, let_pass, predictions, take
+from tests.factories.typed import with_real
 from tests.hostile.texts import INJECTIONS
 from tests.migrations.test_migrations import SHAPE
 
@@ -407,19 +409,25 @@ def test_a_folder_where_nothing_runs_is_restored_into(world: Database, tmp_path:
 
 
 def test_both_commands(world: Database, database_url: str, empty_database_url: str, tmp_path: Path) -> None:
-    def run(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """As the README has them: each line with the database that it is about."""
+    save_it, restore_it = block("README.md", ".venv/bin/verdicts backup").code.splitlines()
+    found = re.search(r"backup (\S+)", save_it)
+    assert found
+
+    def run(url: str, line: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("VERDICTS_")}
         kept |= {"VERDICTS_DATABASE_URL": url, "VERDICTS_REDIS_URL": "redis://127.0.0.1:1/0", "COLUMNS": "300"}
-        argv = [sys.executable, "-m", "app.cli", *arguments]
+        code = with_real(line, {".venv/bin/": f"{Path(sys.executable).parent}/"})
+        argv = ["bash", "-c", code]
         return subprocess.run(argv, capture_output=True, text=True, check=False, env=kept, cwd=tmp_path)
 
-    made = run(database_url, "backup", "nightly")
+    made = run(database_url, save_it)
     assert (made.returncode, made.stderr) == (0, "")
-    assert re.search(r"[\d,]+ rows of \d+ tables, schema \w+, in nightly", made.stdout)
-    back = run(empty_database_url, "restore", "nightly")
+    assert re.search(rf"[\d,]+ rows of \d+ tables, schema \w+, in {re.escape(found[1])}", made.stdout)
+    back = run(empty_database_url, restore_it)
     assert (back.returncode, back.stderr) == (0, "")
     with opened(empty_database_url) as target:
         assert state_of(target) == state_of(world)
-    full = run(empty_database_url, "restore", "nightly")
+    full = run(empty_database_url, restore_it)
     assert (full.returncode, full.stderr.count("\n")) == (1, 1)
     assert "--replace" in full.stderr

@@ -1,17 +1,20 @@
-"""The fenced blocks of README.md and docs/: which are run, which are only looked at, and why."""
+"""The fenced blocks of README.md and docs/: what runs each of them, and the two that nothing here can run."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 RUN: Final = frozenset({"sh", "python"})
+OUTPUT: Final = "text"
 _FENCE: Final = re.compile(
     r"^(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<kind>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 _ANY_FENCE: Final = re.compile(r"^[ \t>]*(?:```|~~~)", re.MULTILINE)
+_SPAN: Final = re.compile(r"(?<!`)`(verdicts [^`]+)`(?!`)")
 ORDER: Final = (
     "docs/index.md",
     "docs/quick-start.md",
@@ -21,21 +24,20 @@ ORDER: Final = (
     "docs/guides/read-a-verdict.md",
 )
 """What is run first, in this order: later pages read what these make. The others follow by name."""
+ELSEWHERE: Final = {
+    "README.md: deploy/up.sh": "tests/end_to_end/conftest.py",
+    "docs/quick-start.md: deploy/up.sh": "tests/end_to_end/conftest.py",
+    "docs/guides/run-on-your-gpus.md: deploy/setup.sh embedded,worker": "tests/end_to_end/test_worker_alone.py",
+    "README.md: export VERDICTS_DATABASE_URL=": "tests/telemetry/test_telemetry.py",
+    "README.md: export OTEL_EXPORTER_OTLP_ENDPOINT=": "tests/telemetry/test_telemetry.py",
+    "README.md: .venv/bin/verdicts backup": "tests/backup/test_backup.py",
+}
+"""Blocks that take a service of their own, by how they begin: the file that runs their very text."""
 NOT_RUN: Final = {
-    "docs/guides/run-on-your-gpus.md: deploy/setup.sh embedded,worker": "needs a database and GPUs of its own",
-    "docs/guides/run-on-your-gpus.md: docker compose --profile gpu up": "needs Docker and GPUs",
-    "docs/quick-start.md: deploy/up.sh": "installs and starts everything, which deploy/up.sh's own tests do",
+    "README.md: deploy/test.sh": "it would run these tests; .ci/run is held to it",
+    "docs/guides/run-on-your-gpus.md: docker compose": "needs Docker and GPUs; Compose itself reads the file",
 }
-"""All that is marked in the pages: it is held to the syntax of the shell, and its commands to our own parsers."""
-NOT_RUN_UNMARKED: Final = {
-    "README.md: deploy/up.sh": "as above",
-    "README.md: deploy/test.sh": "it would run these tests",
-    "README.md: export VERDICTS_DATABASE_URL": "needs a database and a Redis elsewhere",
-    "README.md: .venv/bin/verdicts backup": "restores into an empty database; tests/backup does it",
-    "README.md: export OTEL_EXPORTER_OTLP_ENDPOINT": "a setting; tests/telemetry uses it",
-    "docs/operations.md: verdicts keys create": "revokes a key that is an example; tests/cli does it",
-}
-"""Blocks of older pages, by how they begin."""
+"""Blocks that nothing runs, by how they begin. In docs/ they are marked so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Block:
     kind: str
     code: str
     why_not: str | None
+    shows: str | None = None
+    """What the page says that it prints, `…` standing for anything: the block of text that comes next."""
 
     @property
     def name(self) -> str:
@@ -55,13 +59,8 @@ class Block:
 
     @property
     def is_run(self) -> bool:
-        """Whether the tests run it."""
-        return self.kind in RUN and self.why_not is None and unmarked(self) is None
-
-
-def unmarked(block: Block) -> str | None:
-    """Why a block without a mark is not run; None where it is."""
-    return next((why for start, why in NOT_RUN_UNMARKED.items() if block.name.startswith(start)), None)
+        """Whether the tests of the pages run it, in its place between the others."""
+        return self.kind in RUN and not any(self.name.startswith(start) for start in (*ELSEWHERE, *NOT_RUN))
 
 
 def pages() -> list[str]:
@@ -73,9 +72,17 @@ def pages() -> list[str]:
 def blocks_of(page: str) -> Iterator[Block]:
     """The blocks of a page, in their order."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    for found in _FENCE.finditer(text):
-        line = text.count("\n", 0, found.start("code")) + 1
-        yield Block(page, line, found["kind"], found["code"], found["why"])
+    found = [*_FENCE.finditer(text)]
+    for one, after in zip_longest(found, found[1:]):
+        line = text.count("\n", 0, one.start("code")) + 1
+        shows = after["code"] if after is not None and after["kind"] == OUTPUT else None
+        yield Block(page, line, one["kind"], one["code"], one["why"], shows)
+
+
+def block(page: str, start: str) -> Block:
+    """The one block of the page that begins so: for tests that run it elsewhere."""
+    (found,) = [one for one in blocks_of(page) if one.code.startswith(start)]
+    return found
 
 
 def fences_of(page: str) -> int:
@@ -83,6 +90,24 @@ def fences_of(page: str) -> int:
     return len(_ANY_FENCE.findall((ROOT / page).read_text(encoding="utf-8")))
 
 
+def commands_in_sentences(page: str) -> list[str]:
+    """The command lines of ours that stand in the page's text, between backticks."""
+    text = _FENCE.sub("", (ROOT / page).read_text(encoding="utf-8"))
+    return [" ".join(found.split()) for found in _SPAN.findall(text)]
+
+
 def all_blocks() -> list[Block]:
     """Every block there is."""
-    return [block for page in pages() for block in blocks_of(page)]
+    return [one for page in pages() for one in blocks_of(page)]
+
+
+def is_shown(shown: str, printed: str) -> bool:
+    """Whether it was printed as the page shows it; blanks at the ends of lines and beside `…` do not count."""
+    # A line end after a comma folds what was printed as one line of JSON.
+    parts = re.split(r"\s*…\s*", _trimmed(shown))
+    pattern = ".*?".join(re.escape(part).replace(",\\\n", ",\n?") for part in parts)
+    return re.fullmatch(pattern, _trimmed(printed), re.DOTALL) is not None
+
+
+def _trimmed(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())

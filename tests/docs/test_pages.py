@@ -1,38 +1,58 @@
-"""Every command and snippet of README.md and docs/ is run, in order, against a real service."""
+"""Every command and snippet of README.md and docs/ is run, in order, on a real service, and prints what they say."""
 
+import io
 import json
 import os
 import shlex
 import subprocess
 import tomllib
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
-import yaml
 from typer.main import get_command
 
 from app.cli.commands import app
-from app.protocol.driver import DriverSpec
-from tests.docs.blocks import NOT_RUN, NOT_RUN_UNMARKED, ROOT, Block, all_blocks, blocks_of, fences_of, pages
+from tests.docs.blocks import (
+    ELSEWHERE,
+    NOT_RUN,
+    OUTPUT,
+    ROOT,
+    RUN,
+    Block,
+    all_blocks,
+    blocks_of,
+    commands_in_sentences,
+    fences_of,
+    is_shown,
+    pages,
+)
 from tests.docs.conftest import Site
+from tests.factories.databases import opened
+from tests.factories.keys import make_key
 
 PATIENCE_S: Final = 300
-KINDS: Final = frozenset({"sh", "python", "toml", "json", "jsonc", "md", "markdown", "yaml"})
+KINDS: Final = frozenset({*RUN, OUTPUT, "toml", "json", "jsonc", "md", "markdown", "yaml"})
 _SAVE: Final = '\nstatus=$?\nenv -0 > "$VERDICTS_KEPT"\nexit $status\n'
 
 
 @pytest.mark.worker
 @pytest.mark.parametrize("page", [page for page in pages() if any(block.is_run for block in blocks_of(page))])
 def test_a_page_does_what_it_says(page: str, site: Site) -> None:
+    otherwise = []
     for block in blocks_of(page):
-        if block.is_run and block.kind == "sh":
-            _run_shell(block, site)
-        elif block.is_run:
-            _run_python(block, site)
+        if block.kind == "toml":
+            site.add_driver(block.code)
+        if block.is_run:
+            printed = _run_shell(block, site) if block.kind == "sh" else _run_python(block, site)
+            if block.shows is not None and not is_shown(block.shows, printed):
+                otherwise.append(f"{page}:{block.line} shows\n{block.shows}and it printed\n{printed}")
+    assert otherwise == [], "\n".join(otherwise)
 
 
-def _run_shell(block: Block, site: Site) -> None:
+def _run_shell(block: Block, site: Site) -> str:
     # README.md names the addresses of a first start.
     code = block.code.replace(".venv/bin/verdicts", "verdicts").replace("http://127.0.0.1:8000", "$SERVER")
     kept = site.folder / "environment"
@@ -49,18 +69,22 @@ def _run_shell(block: Block, site: Site) -> None:
     assert done.returncode == 0, f"{block.page}:{block.line}\n{done.stdout}\n{done.stderr}"
     told = (one.partition("=") for one in kept.read_text().split("\0") if one)
     site.environment |= {name: value for name, _, value in told if name not in {"_", "SHLVL", "PWD", "OLDPWD"}}
+    return done.stdout
 
 
-def _run_python(block: Block, site: Site) -> None:
+def _run_python(block: Block, site: Site) -> str:
     before, folder = dict(os.environ), Path.cwd()
     os.environ.update(site.environment)
     os.chdir(site.folder)
+    printed = io.StringIO()
     try:
-        exec(compile(block.code, f"{block.page}:{block.line}", "exec"), {"__name__": "__main__"})  # noqa: S102
+        with redirect_stdout(printed):
+            exec(compile(block.code, f"{block.page}:{block.line}", "exec"), {"__name__": "__main__"})  # noqa: S102
     finally:
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(before)
+    return printed.getvalue()
 
 
 @pytest.mark.parametrize("block", all_blocks(), ids=lambda block: f"{block.page}:{block.line}")
@@ -76,13 +100,43 @@ def test_a_block_is_well_formed(block: Block) -> None:
         json.loads(block.code)
 
 
-def test_what_is_not_run_is_listed_with_its_reason() -> None:
-    assert {block.name: block.why_not for block in all_blocks() if block.why_not is not None} == NOT_RUN
+# --- what is not run in its place
 
 
-def test_nothing_is_listed_that_is_not_there() -> None:
-    names = [block.name for block in all_blocks()]
-    assert [start for start in NOT_RUN_UNMARKED if not any(name.startswith(start) for name in names)] == []
+def test_what_another_test_runs_is_asked_for_there_by_its_words() -> None:
+    for start, where in ELSEWHERE.items():
+        page, _, words = start.partition(": ")
+        assert len([block for block in blocks_of(page) if block.code.startswith(words)]) == 1, start
+        assert f'block("{page}", "{words}' in (ROOT / where).read_text(encoding="utf-8"), start
+
+
+def test_what_nothing_runs_is_marked_in_the_pages() -> None:
+    marked = [block.name for block in all_blocks() if block.why_not is not None]
+    assert len(NOT_RUN) == 2
+    for start in NOT_RUN:
+        assert any(block.name.startswith(start) for block in all_blocks()), start
+    assert [name for name in marked if not any(name.startswith(start) for start in NOT_RUN)] == []
+    ours = [start for start in NOT_RUN if start.startswith("docs/")]
+    assert [start for start in ours if not any(name.startswith(start) for name in marked)] == []
+
+
+def test_the_command_that_runs_the_tests_is_the_one_that_ci_runs() -> None:
+    (block,) = [one for one in blocks_of("README.md") if one.code.startswith("deploy/test.sh")]
+    *_, last = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert last == f"exec {block.code.strip()}"
+    assert "tests/*/" in (ROOT / "deploy" / "test.sh").read_text(encoding="utf-8")  # these among them
+    assert os.access(ROOT / "deploy" / "test.sh", os.X_OK)
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if "/decisions/" not in page])
+def test_commands_in_sentences_exist_with_their_options(page: str) -> None:
+    for line in commands_in_sentences(page):
+        command: Any = get_command(app)  # of the click that Typer brings along
+        _, *words = shlex.split(line.replace("…", ""))
+        while words and hasattr(command, "commands") and not words[0].startswith("--"):
+            command = command.commands[words.pop(0)]
+        options = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+        assert {word for word in words if word.startswith("--")} <= options, line
 
 
 def test_no_block_is_overlooked() -> None:
@@ -90,39 +144,42 @@ def test_no_block_is_overlooked() -> None:
         assert fences_of(page) == 2 * len(list(blocks_of(page))), f"{page}: a fence without a language?"
 
 
-@pytest.mark.parametrize("block", [one for one in all_blocks() if one.kind == "sh" and not one.is_run], ids=str)
-def test_the_commands_of_what_is_not_run_are_real(block: Block) -> None:
-    for line in block.code.replace("\\\n", " ").splitlines():
-        words = shlex.split(line, comments=True)
-        while words and "=" in words[0]:
-            words.pop(0)
-        if not words or words[0] in {"export", "curl"}:
-            continue
-        command, *rest = words
-        if Path(command).name == "verdicts":
-            parsed(rest)
-        elif command == "docker":
-            composed = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-            assert rest[:1] + rest[3:] == ["compose", "up"]
-            assert any(rest[2] in service.get("profiles", ()) for service in composed["services"].values())
-        else:
-            assert os.access(ROOT / command, os.X_OK), line
-
-
-def parsed(words: list[str]) -> None:
-    """As the command line is read, without doing it. Raises KeyError or a UsageError where it is none of ours."""
-    command: Any = get_command(app)  # of the click that Typer brings along
-    name = "verdicts"
-    while hasattr(command, "commands"):
-        name, *words = words
-        command = command.commands[name]
-    command.make_context(name, list(words))
-
-
-def test_the_example_of_a_driver_is_a_driver() -> None:
-    (block,) = [one for one in blocks_of("docs/guides/add-a-driver.md") if one.kind == "toml"]
-    assert DriverSpec.model_validate(tomllib.loads(block.code)).slug == "my-driver"
+def test_output_follows_what_prints_it() -> None:
+    for page in pages():
+        kinds = [block.kind for block in blocks_of(page)]
+        assert all(before in RUN for before, kind in zip(["", *kinds], kinds, strict=False) if kind == OUTPUT), page
 
 
 def test_enough_is_run() -> None:
-    assert sum(block.is_run for block in all_blocks()) > 35
+    assert sum(block.is_run for block in all_blocks()) > 40
+    assert sum(block.shows is not None for block in all_blocks()) > 12
+
+
+# --- blocks that are no commands, on the same service
+
+
+@pytest.mark.worker
+@pytest.mark.parametrize("page", ["docs/guides/embed-a-badge.md", "docs/exports.md"])
+def test_the_badge_to_copy_has_addresses_that_answer(page: str, site: Site) -> None:
+    (line,) = (block.code for block in blocks_of(page) if block.kind in {"md", "markdown"})
+    image, link = (part.rpartition("(")[2] for part in line.strip().removesuffix(")").split(")](", 1))
+    for address, kind in ((image, "image/svg+xml"), (link, "application/json")):
+        answer = httpx.get(address.replace("https://verdicts.example", site.environment["SERVER"]), timeout=60)
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, kind)
+
+
+@pytest.mark.worker
+def test_the_evidence_to_post_is_decided(site: Site) -> None:
+    (body,) = (json.loads(block.code) for block in blocks_of("docs/evaluator.md") if block.kind == "json")
+    with opened(site.environment["VERDICTS_DATABASE_URL"]) as database:
+        key = make_key(database).key
+    with httpx.Client(
+        base_url=f"{site.environment['SERVER']}/v1/papers", headers={"Authorization": f"Bearer {key}"}, timeout=60
+    ) as client:
+        assert client.put("/draft:posted", json={"title": "Posted", "abstract": "Evidence."}).status_code == 201
+        claim = {"section": "Table 2", "row": "Ours", "column": "QQP", "reported_value": "89.2", "unit": "percent"}
+        claim |= {"reported_metric": "f1", "quoted_text": "Ours 89.2"}
+        assert client.post("/draft:posted/claims", json=claim).status_code == 201
+        posted = client.post("/draft:posted/verdicts", json=body)
+    assert posted.status_code == 201, posted.text
+    assert posted.json()["estimate"]["metric"] == "f1"

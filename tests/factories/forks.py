@@ -58,7 +58,9 @@ class Forks:
     def __enter__(self) -> Self:
         # One thread for the mathematics: forks are only safe before a pool of threads is there.
         one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("VERDICTS_", "OTEL_"))}
+        # And no width: what the console finds when it is imported would stay every child's.
+        ours = ("VERDICTS_", "OTEL_", "COLUMNS")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self._folder = TemporaryDirectory(prefix="verdicts-forks-")
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("fork_server.py"))],

@@ -12,6 +12,7 @@ import pytest
 from app.catalogue.load import load_catalogue
 from app.core.settings import Settings
 from app.core.telemetry import is_wanted
+from tests.docs.blocks import block
 from tests.factories.collector import Collector, collecting
 from tests.factories.databases import opened
 from tests.factories.drivers import make_subject
@@ -19,6 +20,7 @@ from tests.factories.forks import Forks
 from tests.factories.keys import make_key
 from tests.factories.runs import ask, read_run, take
 from tests.factories.served import serving
+from tests.factories.typed import typed, with_real
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -32,8 +34,20 @@ def collector() -> Iterator[Collector]:
         yield running
 
 
+QUICK = {"OTEL_BSP_SCHEDULE_DELAY": "100"}
+
+
+def exported(collector: Collector) -> str:
+    """What the README has an operator type."""
+    code = block("README.md", "export OTEL_EXPORTER_OTLP_ENDPOINT=").code
+    return with_real(code, {"http://collector.example:4318": collector.endpoint})
+
+
 def variables(collector: Collector) -> dict[str, str]:
-    return {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    """What that makes of the environment."""
+    shell = ["env", "-i", "bash", "-c", f"{exported(collector)}env -0"]
+    told = subprocess.run(shell, capture_output=True, text=True, check=True).stdout.split("\0")
+    return {line.partition("=")[0]: line.partition("=")[2] for line in told if line.startswith("OTEL_")} | QUICK
 
 
 def loaded(database_url: str) -> str:
@@ -75,17 +89,15 @@ def test_a_run_carries_on_the_trace_of_the_request_that_asked_for_it(
         asked = httpx.post(path, json=post, headers={**HEADERS, "Authorization": f"Bearer {key}"}, timeout=60)
         assert asked.status_code == 202
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("VERDICTS_", "OTEL_"))}
-    environment |= variables(collector)
-    environment |= {"VERDICTS_DATABASE_URL": database_url, "VERDICTS_REDIS_URL": redis_url}
-    environment |= {"VERDICTS_DATA_DIR": str(tmp_path / "data"), "HF_HUB_OFFLINE": "1"}
-    argv = [sys.executable, "-m", "app.cli", "worker", "--device", "cpu"]
-    with (tmp_path / "worker.log").open("w") as log:
-        worker = subprocess.Popen(argv, env=environment, stdout=log, stderr=log)
-    try:
-        spans = collector.wait_for(TRACE, "POST /v1/papers/{paper_id}/reproductions", "reproduction")
-    finally:
-        worker.terminate()
-        assert worker.wait(timeout=120) == 0
+    environment |= QUICK | {"VERDICTS_DATA_DIR": str(tmp_path / "data"), "HF_HUB_OFFLINE": "1"}
+    real = {
+        "postgresql+psycopg://user:password@db.example/verdicts": database_url,
+        "redis://redis.example:6379/0": redis_url,
+        ".venv/bin/": f"{Path(sys.executable).parent}/",
+    }
+    worker = with_real(block("README.md", "export VERDICTS_DATABASE_URL=").code, real)
+    with typed(exported(collector) + worker, tmp_path, environment, tmp_path / "worker.log"):
+        collector.wait_for(TRACE, "POST /v1/papers/{paper_id}/reproductions", "reproduction")
     spans = [span for span in collector.spans if span.trace == TRACE]
     run = next(span for span in spans if span.name == "reproduction")
     assert (run.service, run.error) == ("paper-verdicts-worker", None)
