@@ -30,7 +30,9 @@ class Backends:
 def build_backends(model: Any, *, device: torch.device, dtype: DType) -> Backends:  # noqa: ANN401 - untyped library
     """Build what the run needs. The model (float32, on the CPU) is spent: do not use it afterwards."""
     lower = _build(model, device, _LOWER[dtype], spend=False)[0] if dtype in _LOWER else None
-    exact, name = _build(model, device, torch.float32, spend=True)
+    # Beside a lower dtype few batches need float32: on a CPU its weights are read from the page cache for them.
+    streamed = lower is not None and device.type == "cpu"
+    exact, name = _build(model, device, torch.float32, spend=True, streamed=streamed)
     if dtype is DType.tf32:
         lower = TensorFloatBackend(exact)
     return Backends(lower or exact, exact, name)
@@ -58,8 +60,9 @@ def _build(
     dtype: torch.dtype,
     *,
     spend: bool,
+    streamed: bool = False,
 ) -> tuple[Backend, str]:
-    packed = packed_backend(model, device=device, dtype=dtype, spend=spend)
+    packed = packed_backend(model, device=device, dtype=dtype, spend=spend, streamed=streamed)
     if packed is not None:
         return packed, "packed"
     return TransformersBackend(model if spend else deepcopy(model), device=device, dtype=dtype), "transformers"

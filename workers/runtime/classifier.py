@@ -20,7 +20,7 @@ from workers.runtime.packed.bare import bare_model
 from workers.runtime.safetensors_header import count_elements
 from workers.runtime.sources import locate_checkpoint
 from workers.runtime.tokenizing import PairTokenizer, load_tokenizer
-from workers.runtime.weights import read_into
+from workers.runtime.weights import Stored, stored_in
 
 _KEPT: Final = 4
 _TOKENIZERS: Final[dict[tuple[object, ...], PairTokenizer]] = {}
@@ -140,12 +140,16 @@ def _model(checked: CheckedModel, labels: int) -> tuple[Any, str]:
     """The model in float32 and its attention implementation; without transformers where the files say it all."""
     if checked.base is None:
         model = bare_model(checked.own.configs["config.json"], labels)
-        if model is not None and read_into(model, [checked.own.folder / name for name in checked.own.weights_sha256]):
+        if model is not None and model.adopt(_stored(checked.own)):
             return model, model.attention
     # Seconds of imports: transformers, and with adapters peft.
     from workers.runtime.loading import load_adapted, load_model  # noqa: PLC0415
 
     return load_adapted(checked.base, checked.own) if checked.base else load_model(checked.own)
+
+
+def _stored(checkpoint: Checkpoint) -> dict[str, Stored]:
+    return stored_in([checkpoint.folder / name for name in checkpoint.weights_sha256], checkpoint.identity)
 
 
 def _checkpoint_labels(config: Mapping[str, Any]) -> list[str]:
