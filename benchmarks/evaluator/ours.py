@@ -1,7 +1,7 @@
 """This product's own way, by the parts that a run uses: load, tokenise, plan, predict, check again."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -37,7 +37,8 @@ def product_path(folder: Path, device: torch.device, dtype: DType, budget: int) 
             if not known:
                 began = process_time()
                 known.append(try_dtype(predictor, examples, batches))
-                facts.update(trial=asdict(known[0]), calibration_cpu_s=_in_full(known[0], process_time() - began))
+                took = process_time() - began
+                facts.update(trial=asdict(replace(known[0], exact={})), calibration_cpu_s=_in_full(known[0], took))
             if known[0].fallback is None and known[0].calibration is not None:
                 settled = Recheck(predictor, known[0].calibration.bound)
         before = predictor.counts.rechecked

@@ -96,13 +96,14 @@ class ModelSource:
         """The wanted answers, batch by batch."""
         labels = len(self._classifier.columns)
         answer = self._answer()
+        known = self._trial.exact if self._trial else None
         counted: Counter[str] = Counter()
         for planned in self._batches:
             keep = wanted[planned]
             if not keep.any():
                 yield Answers(planned[:0], np.empty(0, np.int16), np.empty((0, labels), np.float32), planned)
                 continue
-            for positions, logits in self._predictor.run(self._tokenized.examples, [planned], answer):
+            for positions, logits in self._predictor.run(self._tokenized.examples, [planned], answer, known):
                 now = Counter(asdict(self._predictor.counts))
                 counts, counted = now - counted, now
                 best = logits[keep].argmax(axis=1).astype(np.int16)

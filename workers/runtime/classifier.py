@@ -16,7 +16,9 @@ from workers.runtime.backend import Backend
 from workers.runtime.backends import build_backends
 from workers.runtime.checkpoint import Checkpoint, inspect_checkpoint
 from workers.runtime.labels import label_columns
-from workers.runtime.packed.bare import bare_model
+from workers.runtime.lora import merged_weights
+from workers.runtime.packed.bare import BareModel, bare_model
+from workers.runtime.packed.numbers import Numbers
 from workers.runtime.safetensors_header import count_elements
 from workers.runtime.sources import locate_checkpoint
 from workers.runtime.tokenizing import PairTokenizer, load_tokenizer
@@ -138,14 +140,21 @@ def load_classifier(
 
 def _model(checked: CheckedModel, labels: int) -> tuple[Any, str]:
     """The model in float32 and its attention implementation; without transformers where the files say it all."""
-    if checked.base is None:
-        model = bare_model(checked.own.configs["config.json"], labels)
-        if model is not None and model.adopt(_stored(checked.own)):
-            return model, model.attention
+    model = bare_model(checked.own.configs["config.json"], labels)
+    weights = None if model is None else _weights(model, checked)
+    if model is not None and weights is not None and model.adopt(weights):
+        return model, model.attention
     # Seconds of imports: transformers, and with adapters peft.
     from workers.runtime.loading import load_adapted, load_model  # noqa: PLC0415
 
     return load_adapted(checked.base, checked.own) if checked.base else load_model(checked.own)
+
+
+def _weights(model: BareModel, checked: CheckedModel) -> Mapping[str, Numbers] | None:
+    own = _stored(checked.own)
+    if checked.base is None:
+        return own
+    return merged_weights(model, checked.own.configs["adapter_config.json"], _stored(checked.base), own)
 
 
 def _stored(checkpoint: Checkpoint) -> dict[str, Stored]:

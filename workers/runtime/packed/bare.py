@@ -105,7 +105,7 @@ class BareModel(_Parts):
         self.stored: dict[torch.Tensor, Numbers] = {}
         """The parameters that are still in their files."""
 
-    def adopt(self, weights: Mapping[str, Stored]) -> bool:
+    def adopt(self, weights: Mapping[str, Numbers]) -> bool:
         """Make these the weights, where they are exactly the model's, by name and shape, and all of them floats.
 
         The matrices of the layers and the embeddings of tokens, nearly all of a model, stay in their files until they
@@ -118,13 +118,14 @@ class BareModel(_Parts):
             return False
         for name, parameter in own.items():
             parameter.requires_grad_(False)
-            if name.endswith("word_embeddings.weight"):
-                self.stored[parameter] = Rows(weights[name])
+            numbers = weights[name]
+            if name.endswith("word_embeddings.weight") and isinstance(numbers, Stored):
+                self.stored[parameter] = Rows(numbers)
             elif ".layer." in name and parameter.ndim > 1:
-                self.stored[parameter] = weights[name]
+                self.stored[parameter] = numbers
             else:
                 owner, _, leaf = name.rpartition(".")
-                setattr(self.get_submodule(owner), leaf, nn.Parameter(weights[name].read(), requires_grad=False))
+                setattr(self.get_submodule(owner), leaf, nn.Parameter(numbers.read(), requires_grad=False))
         return True
 
     @property

@@ -106,7 +106,6 @@ class Keeper:
 @torch.no_grad()
 def build(model: Any, keeper: Keeper, *, spend: bool = True) -> PackedModel:  # noqa: ANN401 - as in packed_backend
     """The packed form of a supported model; the model is spent, its weights freed on the way, or left as it is."""
-
     inferring = torch.is_inference_mode_enabled()
 
     def taking(module: nn.Module, convert: Callable[[Any], T]) -> T:

@@ -18,6 +18,11 @@ class Numbers(Protocol):
         """Its shape."""
         ...
 
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """Of what is stored; None where that is no float."""
+        ...
+
     def read(self, out: torch.Tensor | None = None) -> torch.Tensor:
         """Its numbers in float32: into `out` (contiguous, of its shape) where that is given."""
         ...
@@ -27,7 +32,7 @@ class Present:
     """A tensor that is here already."""
 
     def __init__(self, tensor: torch.Tensor) -> None:
-        self.shape = tuple(tensor.shape)
+        self.shape, self.dtype = tuple(tensor.shape), tensor.dtype
         self._tensor = tensor
 
     def read(self, out: torch.Tensor | None = None) -> torch.Tensor:
@@ -46,7 +51,7 @@ class Rows:
     """A table of embeddings whose rows are read when they are first asked for: most texts use few of the tokens."""
 
     def __init__(self, stored: Stored) -> None:
-        self.shape = stored.shape
+        self.shape, self.dtype = stored.shape, stored.dtype
         self._stored = stored
         self._there = np.zeros(stored.shape[0], dtype=np.bool_)
         # Untouched pages of it take no memory.
