@@ -33,11 +33,20 @@ class Backends:
     """`packed` or `transformers`."""
 
 
-def build_backends(model: Any, *, device: torch.device, dtype: DType) -> Backends:  # noqa: ANN401 - untyped library
-    """Build what the run needs. The model (float32, on the CPU) is spent: do not use it afterwards."""
-    lower = _build(model, device, _LOWER[dtype], spend=False)[0] if dtype in _LOWER else None
+def build_backends(
+    model: Any,  # noqa: ANN401 - untyped library
+    *,
+    device: torch.device,
+    dtype: DType,
+    longest: int | None = None,
+) -> Backends:
+    """Build what the run needs, for examples of up to `longest` tokens.
+
+    The model (float32, on the CPU) is spent: do not use it afterwards.
+    """
+    lower = _build(model, device, _LOWER[dtype], spend=False, longest=longest)[0] if dtype in _LOWER else None
     streamed = lower is not None and device.type == "cpu" and isinstance(model, BareModel) and _is_large(model)
-    exact, name = _build(model, device, torch.float32, spend=True, streamed=streamed)
+    exact, name = _build(model, device, torch.float32, spend=True, streamed=streamed, longest=longest)
     if dtype is DType.tf32:
         lower = TensorFloatBackend(exact)
     return Backends(lower or exact, exact, name)
@@ -71,8 +80,9 @@ def _build(
     *,
     spend: bool,
     streamed: bool = False,
+    longest: int | None,
 ) -> tuple[Backend, str]:
-    packed = packed_backend(model, device=device, dtype=dtype, spend=spend, streamed=streamed)
+    packed = packed_backend(model, device=device, dtype=dtype, spend=spend, streamed=streamed, longest=longest)
     if packed is not None:
         return packed, "packed"
     return TransformersBackend(model if spend else deepcopy(model), device=device, dtype=dtype), "transformers"

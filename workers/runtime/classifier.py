@@ -123,7 +123,7 @@ def load_classifier(
     words, architecture = model.get_input_embeddings(), getattr(model, "architecture", type(model).__name__)
     vocabulary = words.num_embeddings
     parameters = sum(parameter.numel() for parameter in model.parameters()) - words.weight.numel()
-    backends = build_backends(model, device=device, dtype=dtype)
+    backends = build_backends(model, device=device, dtype=dtype, longest=spec.max_length)
     facts = ModelFacts(
         kind=spec.kind,
         weights_sha256=checked.own.weights_sha256,

@@ -55,6 +55,8 @@ class Keeper:
     """The model's parameters that are still in their files."""
     streamed: bool = False
     """Whether they stay there, and every product reads its weights anew."""
+    longest: int | None = None
+    """The tokens of the longest example that there will be."""
 
     def tensor(self, x: torch.Tensor) -> torch.Tensor:
         """The tensor on the device in the dtype; shared with the original where nothing changes."""
@@ -190,11 +192,13 @@ def _maps(own: Any, kind: Family) -> tuple[Map, Map, Map]:  # noqa: ANN401 - as 
 
 
 def _projections(q: Map, k: Map, count: int, relative: Relative, keeper: Keeper) -> Projections:
+    first, last = relative.buckets.reached(keeper.longest)
+
     def projected(one: Map) -> torch.Tensor:
-        moved = relative.table @ keeper.numbers(one).t() + one.bias.float() * one.scale
+        moved = relative.table[first:last] @ keeper.numbers(one).t() + one.bias.float() * one.scale
         return keeper.tensor(_by_head(moved.t(), count).transpose(1, 2))
 
-    return Projections(relative.buckets, projected(k), projected(q))
+    return Projections(relative.buckets, projected(k), projected(q), first)
 
 
 def _by_head(x: torch.Tensor, count: int) -> torch.Tensor:
