@@ -78,19 +78,23 @@ class CheckedModel:
 
 
 def check_model(spec: ClassifierModel | AdapterModel, *, root: Path, cache: Path) -> CheckedModel:
-    """Find the model's files, download them where they are on the hub, and look them over. Raises DriverError."""
+    """Find the model's files, download them where they are on the hub, and look them over. Raises DriverError.
+
+    Weights may still be being hashed when this returns: `load_classifier` waits for that.
+    """
     folder = locate_checkpoint(spec.source, root=root, cache=cache)
     if isinstance(spec, ClassifierModel):
-        own = inspect_checkpoint(folder, weights="model.safetensors", pinned=spec.weights_sha256)
+        own = inspect_checkpoint(folder, weights="model.safetensors", pinned=spec.weights_sha256, wait=False)
         return CheckedModel(spec, own, None)
     own = inspect_checkpoint(
         folder,
         weights="adapter_model.safetensors",
         configs=("config.json", "adapter_config.json"),
         pinned=spec.weights_sha256,
+        wait=False,
     )
     below = locate_checkpoint(spec.base, root=root, cache=cache)
-    base = inspect_checkpoint(below, weights="model.safetensors", pinned=spec.base_weights_sha256)
+    base = inspect_checkpoint(below, weights="model.safetensors", pinned=spec.base_weights_sha256, wait=False)
     return CheckedModel(spec, own, base)
 
 
@@ -113,21 +117,31 @@ def tokenizer_of(checked: CheckedModel) -> PairTokenizer:
 def load_classifier(
     checked: CheckedModel, label_names: Sequence[str], *, device: torch.device, dtype: DType
 ) -> Classifier:
-    """Load the model for a data set with these labels. Raises DriverError; label troubles come before any weight."""
+    """Load the model for a data set with these labels. Raises DriverError; label troubles come before any weight.
+
+    Among them `checkpoint_digest_mismatch`: weights are hashed while they are laid out, and nothing is returned that is
+    not as pinned.
+    """
     spec = checked.spec
     names = _checkpoint_labels(checked.own.configs["config.json"])
     columns = label_columns(names, label_names, spec.label_names)
-    model, attention = _model(checked, len(names))
+    try:
+        model, attention = _model(checked, len(names))
+    except DriverError:
+        # Weights that cannot be loaded may be others than were pinned, which says more.
+        _hashed(checked)
+        raise
     _require_positions(model, spec.max_length)
     # Asked before the back end is built, which spends the model.
     words, architecture = model.get_input_embeddings(), getattr(model, "architecture", type(model).__name__)
     vocabulary = words.num_embeddings
     parameters = sum(parameter.numel() for parameter in model.parameters()) - words.weight.numel()
     backends = build_backends(model, device=device, dtype=dtype, longest=spec.max_length)
+    own, base = _hashed(checked)
     facts = ModelFacts(
         kind=spec.kind,
-        weights_sha256=checked.own.weights_sha256,
-        base_weights_sha256=checked.base.weights_sha256 if checked.base else None,
+        weights_sha256=own,
+        base_weights_sha256=base,
         architecture=architecture,
         parameters=parameters,
         checkpoint_labels=names,
@@ -136,6 +150,11 @@ def load_classifier(
         backend=backends.name,
     )
     return Classifier(tokenizer_of(checked), columns, backends.quick, backends.exact, vocabulary, facts)
+
+
+def _hashed(checked: CheckedModel) -> tuple[dict[str, str], dict[str, str] | None]:
+    """The digests of the weights, and of the base's, which are as pinned. Raises DriverError."""
+    return dict(checked.own.weights_sha256), dict(checked.base.weights_sha256) if checked.base else None
 
 
 def _model(checked: CheckedModel, labels: int) -> tuple[Any, str]:
