@@ -1,7 +1,7 @@
 """This product's own way, by the parts that a run uses: load, tokenise, plan, predict, check again."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -38,7 +38,7 @@ def product_path(folder: Path, device: torch.device, dtype: DType, budget: int) 
                 began = process_time()
                 known.append(try_dtype(predictor, examples, batches))
                 took = process_time() - began
-                facts.update(trial=asdict(replace(known[0], exact={})), calibration_cpu_s=_in_full(known[0], took))
+                facts.update(trial=_facts(known[0]), calibration_cpu_s=_in_full(known[0], took))
             if known[0].fallback is None and known[0].calibration is not None:
                 settled = Recheck(predictor, known[0].calibration.bound)
         before = predictor.counts.rechecked
@@ -55,3 +55,8 @@ def _in_full(trial: Trial, took: float) -> float:
     """What calibrating and auditing takes over the 1,024 examples of a whole set, where the sample has fewer."""
     tried = sum(part.examples for part in (trial.calibration, trial.audit) if part is not None)
     return took * (CALIBRATION_EXAMPLES + AUDIT_EXAMPLES) / tried if tried else took
+
+
+def _facts(trial: Trial) -> dict[str, Any]:
+    calibration, audit = (part and asdict(part) for part in (trial.calibration, trial.audit))
+    return {"calibration": calibration, "audit": audit, "fallback": trial.fallback}

@@ -56,6 +56,8 @@ class Trial:
     fallback: Fallback | None
     exact: Mapping[int, NDArray[np.float32]] = field(default_factory=dict, repr=False)
     """The float32 logits [C] of the examples that were tried, by their position."""
+    doubtful: frozenset[int] = frozenset()
+    """Those of them whose margin was up to the bound in the lower dtype."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,10 @@ class _Pair:
     def answers(self) -> dict[int, NDArray[np.float32]]:
         """The float32 logits by position."""
         return dict(zip(self.positions.tolist(), self.exact, strict=True))
+
+    def doubtful(self, bound: float) -> frozenset[int]:
+        """The positions where the lower dtype left a margin of up to the bound."""
+        return frozenset(self.positions[top_two_margin(self.quick) <= bound].tolist())
 
     def flips(self) -> NDArray[np.bool_]:
         """Where the answers differ: bool [n]."""
@@ -102,7 +108,9 @@ def try_dtype(
     if others is None:
         return Trial(calibration, None, "non_finite", first.answers())
     audit = _audited(others, calibration.bound)
-    return Trial(calibration, audit, _refusal(audit, calibration.bound), first.answers() | others.answers())
+    answers = first.answers() | others.answers()
+    doubtful = first.doubtful(calibration.bound) | others.doubtful(calibration.bound)
+    return Trial(calibration, audit, _refusal(audit, calibration.bound), answers, doubtful)
 
 
 def _samples(batches: Sequence[NDArray[np.int64]]) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:

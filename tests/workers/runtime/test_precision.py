@@ -147,11 +147,16 @@ def test_what_was_tried_is_answered_by_float32_and_not_asked_again(stray: float)
     predictor = Predictor(classifier(exact, quick))
     trial = try_dtype(predictor, _EXAMPLES, _PLAN)
     assert len(trial.exact) == CALIBRATION_EXAMPLES + AUDIT_EXAMPLES == sum(exact.sizes) == sum(quick.sizes)
-    for positions, logits in predictor.run(_EXAMPLES, _PLAN, predictor.lower_logits, trial.exact):  # type: ignore[arg-type]
+    margins = top_two_margin(FakeBackend(error=stray, limit=len(_EXAMPLES)).logits(_EXAMPLES))
+    assert trial.calibration is not None
+    bound, quick_ones = trial.calibration.bound, predictor.quick_logits
+    assert trial.doubtful == {position for position in trial.exact if margins[position] <= bound}
+    for positions, logits in predictor.run(_EXAMPLES, _PLAN, quick_ones, trial.exact, trial.doubtful):
         tried = [position in trial.exact for position in positions.tolist()]
         np.testing.assert_array_equal(logits[tried], _EXACT[positions[tried]])
         assert (logits != _EXACT[positions]).any(axis=1).tolist() == [not one for one in tried]
     assert sum(quick.sizes) == len(_EXAMPLES)
+    assert predictor.counts.rechecked == len(trial.doubtful) > 0
     assert predictor.counts.batches == len(_PLAN)
 
 
