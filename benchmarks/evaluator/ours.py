@@ -41,7 +41,8 @@ def product_path(folder: Path, device: torch.device, dtype: DType, budget: int) 
                     try_dtype(predictor, examples, batches)
                 began = clock()
                 known.append(try_dtype(predictor, examples, batches))
-                facts.update(trial=asdict(known[0]), calibration_s=_in_full(known[0], clock() - began))
+                took = clock() - began
+                facts.update(trial=_facts(known[0]), calibration_s=_in_full(known[0], took))
             if known[0].fallback is None and known[0].calibration is not None:
                 settled = Recheck(predictor, known[0].calibration.bound)
         before = predictor.counts.rechecked
@@ -58,3 +59,8 @@ def _in_full(trial: Trial, took: float) -> float:
     """What calibrating and auditing takes over the 1,024 examples of a whole set, where the sample has fewer."""
     tried = sum(part.examples for part in (trial.calibration, trial.audit) if part is not None)
     return took * (CALIBRATION_EXAMPLES + AUDIT_EXAMPLES) / tried if tried else took
+
+
+def _facts(trial: Trial) -> dict[str, Any]:
+    calibration, audit = (part and asdict(part) for part in (trial.calibration, trial.audit))
+    return {"calibration": calibration, "audit": audit, "fallback": trial.fallback}

@@ -13,6 +13,7 @@ from evaluator.rounds import Measured, Rounds
 from evaluator.shapes import Shape
 from evaluator.texts import Pairs
 from evaluator.work import least_operations
+from workers.runtime.precision import AUDIT_EXAMPLES, CALIBRATION_EXAMPLES
 
 REFERENCE: Final = "pipeline, batch 1"
 STRICT: Final = "ours float32"
@@ -85,9 +86,15 @@ def _rate(rates: dict[str, float], dtype: str, device: str) -> float:
 
 
 def seconds(peer: Measured, count: int, *, device: str) -> float:
-    """The least time of the repeats; a calibration is spread over a full set, as in a run over all of it."""
+    """The least time of the repeats; a calibration is spread over a full set, as in a run over all of it.
+
+    There its examples are answered by it, while the repeats answer all of theirs, whose sample it would be wholly.
+    """
     least = min(peer.cpu_s if device == "cpu" else peer.wall_s)
-    return least + peer.facts.get("calibration_s", 0.0) * count / SET_SIZE
+    if "calibration_s" not in peer.facts:
+        return least
+    tried = CALIBRATION_EXAMPLES + AUDIT_EXAMPLES
+    return (least * (SET_SIZE - tried) + peer.facts["calibration_s"] * count) / SET_SIZE
 
 
 def best_rates(rounds: Rounds) -> dict[str, float]:

@@ -9,11 +9,8 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers.models import WordLevel
-from transformers import DebertaV2Config, DebertaV2ForSequenceClassification
-from transformers.utils.logging import disable_progress_bar
 
 from workers.runtime.checkpoint import inspect_checkpoint
-from workers.runtime.loading import load_adapted
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = ROOT / "workers" / "catalogue"
@@ -61,6 +58,9 @@ def base_folder() -> Path:
 
 def write_checkpoint(shape: Shape, folder: Path) -> None:
     """Write the checkpoint of `shape` into `folder`."""
+    # Not above: who only asks for the shapes measures a worker, which has no transformers in its memory.
+    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
+
     disable_progress_bar()
     if shape.real:
         _write_merged(folder)
@@ -69,6 +69,8 @@ def write_checkpoint(shape: Shape, folder: Path) -> None:
 
 
 def _write_merged(folder: Path) -> None:
+    from workers.runtime.loading import load_adapted  # noqa: PLC0415 - as in write_checkpoint
+
     adapter = inspect_checkpoint(
         CATALOGUE / "checkpoints" / "minilm-l6-nli-adapter",
         weights="adapter_model.safetensors",
@@ -82,6 +84,8 @@ def _write_merged(folder: Path) -> None:
 
 
 def _write_random(shape: Shape, folder: Path) -> None:
+    from transformers import DebertaV2Config, DebertaV2ForSequenceClassification  # noqa: PLC0415 - as above
+
     torch.manual_seed(0)
     own: dict[str, Any] = {
         "relative_attention": True,

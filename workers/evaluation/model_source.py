@@ -101,13 +101,15 @@ class ModelSource:
         """The wanted answers, batch by batch."""
         labels = len(self._classifier.columns)
         answer = self._answer()
+        trial = self._trial
+        tried = (trial.exact, () if trial.fallback else trial.doubtful) if trial else ()
         counted: Counter[str] = Counter()
         for planned in self._batches:
             keep = wanted[planned]
             if not keep.any():
                 yield Answers(planned[:0], np.empty(0, np.int16), np.empty((0, labels), np.float32), planned)
                 continue
-            for positions, logits in self._predictor.run(self._tokenized.examples, [planned], answer):
+            for positions, logits in self._predictor.run(self._tokenized.examples, [planned], answer, *tried):
                 now = Counter(asdict(self._predictor.counts))
                 counts, counted = now - counted, now
                 best = logits[keep].argmax(axis=1).astype(np.int16)

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.protocol.driver import ClassifierModel, DriverSpec, HubSource, ReleasedPredictions
+from app.protocol.driver import AdapterModel, DriverSpec, HubSource, ReleasedPredictions
 from app.protocol.errors import DriverError
 from app.protocol.slices import SliceTooLargeError, draw_slice, indices_fingerprint
 from workers.datasets.load import load_split
@@ -173,9 +173,12 @@ def environment_facts() -> dict[str, Any]:
 def _begin_hashing(spec: DriverSpec, root: Path) -> None:
     """Hash local weights while the split is read and torch imported: more than a second for a large model."""
     model = spec.model
-    if isinstance(model, ClassifierModel) and not isinstance(model.source, HubSource):
+    if isinstance(model, ReleasedPredictions):
+        return
+    source = model.base if isinstance(model, AdapterModel) else model.source
+    if not isinstance(source, HubSource):
         with suppress(DriverError):
-            hash_weights_soon(locate_checkpoint(model.source, root=root, cache=root), "model.safetensors")
+            hash_weights_soon(locate_checkpoint(source, root=root, cache=root), "model.safetensors")
 
 
 def _draw(spec: DriverSpec, split: Split) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -12,8 +13,13 @@ from numpy.typing import NDArray
 from app.protocol.driver import DType
 from workers.runtime.backend import Backend, TokenizedExample
 from workers.runtime.packed import packed_backend
+from workers.runtime.packed.bare import BareModel
+from workers.runtime.packed.numbers import Rows
 from workers.runtime.transformers_backend import TransformersBackend
 
+STREAMED_FROM: Final = 1 << 29
+"""Bytes of float32 that are not kept beside a lower dtype on a CPU, but read from the page cache by the few batches
+that need them. What is less fits into the GiB that a run may take beside its weights."""
 _LOWER: Final = {DType.float16: torch.float16, DType.bfloat16: torch.bfloat16}
 
 
@@ -27,13 +33,28 @@ class Backends:
     """`packed` or `transformers`."""
 
 
-def build_backends(model: Any, *, device: torch.device, dtype: DType) -> Backends:  # noqa: ANN401 - untyped library
-    """Build what the run needs. The model (float32, on the CPU) is spent: do not use it afterwards."""
-    lower = _build(model, device, _LOWER[dtype], spend=False)[0] if dtype in _LOWER else None
-    exact, name = _build(model, device, torch.float32, spend=True)
+def build_backends(
+    model: Any,  # noqa: ANN401 - untyped library
+    *,
+    device: torch.device,
+    dtype: DType,
+    longest: int | None = None,
+) -> Backends:
+    """Build what the run needs, for examples of up to `longest` tokens.
+
+    The model (float32, on the CPU) is spent: do not use it afterwards.
+    """
+    lower = _build(model, device, _LOWER[dtype], spend=False, longest=longest)[0] if dtype in _LOWER else None
+    streamed = lower is not None and device.type == "cpu" and isinstance(model, BareModel) and _is_large(model)
+    exact, name = _build(model, device, torch.float32, spend=True, streamed=streamed, longest=longest)
     if dtype is DType.tf32:
         lower = TensorFloatBackend(exact)
     return Backends(lower or exact, exact, name)
+
+
+def _is_large(model: BareModel) -> bool:
+    layers = (one for one in model.stored.values() if not isinstance(one, Rows))
+    return sum(4 * prod(one.shape) for one in layers) > STREAMED_FROM
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +79,10 @@ def _build(
     dtype: torch.dtype,
     *,
     spend: bool,
+    streamed: bool = False,
+    longest: int | None,
 ) -> tuple[Backend, str]:
-    packed = packed_backend(model, device=device, dtype=dtype, spend=spend)
+    packed = packed_backend(model, device=device, dtype=dtype, spend=spend, streamed=streamed, longest=longest)
     if packed is not None:
         return packed, "packed"
     return TransformersBackend(model if spend else deepcopy(model), device=device, dtype=dtype), "transformers"

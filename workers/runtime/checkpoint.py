@@ -34,12 +34,46 @@ class Checkpoint:
     """Changes when any file of the folder does; what a warm model is kept under."""
 
 
+class Digests(Mapping[str, str]):
+    """SHA-256 of files by name. They are hashed in the background: the names are there at once, the first value waits.
+
+    Raises DriverError `checkpoint_digest_mismatch` there, unless all are as pinned.
+    """
+
+    def __init__(self, files: Mapping[str, Path], pinned: Mapping[str, str]) -> None:
+        self._files, self._pinned = files, pinned
+        hash_soon(files.values())
+
+    def __getitem__(self, name: str) -> str:
+        """The digest of the file `name`."""
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names."""
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        """How many files there are."""
+        return len(self._files)
+
+    def _all(self) -> dict[str, str]:
+        found = {name: file_sha256(path) for name, path in self._files.items()}
+        _check_pinned(found, self._pinned)
+        return found
+
+
 def inspect_checkpoint(
-    folder: Path, *, weights: str, configs: Sequence[str] = ("config.json",), pinned: Mapping[str, str]
+    folder: Path,
+    *,
+    weights: str,
+    configs: Sequence[str] = ("config.json",),
+    pinned: Mapping[str, str],
+    wait: bool = True,
 ) -> Checkpoint:
     """Check the folder whose weights are `weights` (or its shards, by `<weights>.index.json`).
 
-    `configs` are the configuration files it must have; `pinned` are the expected digests by file name.
+    `configs` are the configuration files it must have; `pinned` are the expected digests by file name. Without `wait`
+    the digests come later, as Digests has it: nothing that was loaded may be used before they did.
     Raises DriverError: `checkpoint_missing`, `checkpoint_unsafe`, `checkpoint_unsupported`, `checkpoint_corrupt`,
     `checkpoint_digest_mismatch`.
     """
@@ -53,8 +87,9 @@ def inspect_checkpoint(
     names = _weight_names(folder, files, weights)
     for name in names:
         _check_weights(files[name])
-    digests = {name: file_sha256(files[name]) for name in names}
-    _check_pinned(digests, pinned)
+    digests: Mapping[str, str] = Digests({name: files[name] for name in names}, pinned)
+    if wait:
+        digests = dict(digests)
     return Checkpoint(folder, settings, digests, tuple(file_identity(path) for path in files.values()))
 
 

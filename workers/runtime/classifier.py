@@ -16,11 +16,13 @@ from workers.runtime.backend import Backend
 from workers.runtime.backends import build_backends
 from workers.runtime.checkpoint import Checkpoint, inspect_checkpoint
 from workers.runtime.labels import label_columns
-from workers.runtime.packed.bare import bare_model
+from workers.runtime.lora import merged_weights
+from workers.runtime.packed.bare import BareModel, bare_model
+from workers.runtime.packed.numbers import Numbers
 from workers.runtime.safetensors_header import count_elements
 from workers.runtime.sources import locate_checkpoint
 from workers.runtime.tokenizing import PairTokenizer, load_tokenizer
-from workers.runtime.weights import read_into
+from workers.runtime.weights import Stored, stored_in
 
 _KEPT: Final = 4
 _TOKENIZERS: Final[dict[tuple[object, ...], PairTokenizer]] = {}
@@ -76,19 +78,23 @@ class CheckedModel:
 
 
 def check_model(spec: ClassifierModel | AdapterModel, *, root: Path, cache: Path) -> CheckedModel:
-    """Find the model's files, download them where they are on the hub, and look them over. Raises DriverError."""
+    """Find the model's files, download them where they are on the hub, and look them over. Raises DriverError.
+
+    Weights may still be being hashed when this returns: `load_classifier` waits for that.
+    """
     folder = locate_checkpoint(spec.source, root=root, cache=cache)
     if isinstance(spec, ClassifierModel):
-        own = inspect_checkpoint(folder, weights="model.safetensors", pinned=spec.weights_sha256)
+        own = inspect_checkpoint(folder, weights="model.safetensors", pinned=spec.weights_sha256, wait=False)
         return CheckedModel(spec, own, None)
     own = inspect_checkpoint(
         folder,
         weights="adapter_model.safetensors",
         configs=("config.json", "adapter_config.json"),
         pinned=spec.weights_sha256,
+        wait=False,
     )
     below = locate_checkpoint(spec.base, root=root, cache=cache)
-    base = inspect_checkpoint(below, weights="model.safetensors", pinned=spec.base_weights_sha256)
+    base = inspect_checkpoint(below, weights="model.safetensors", pinned=spec.base_weights_sha256, wait=False)
     return CheckedModel(spec, own, base)
 
 
@@ -111,21 +117,31 @@ def tokenizer_of(checked: CheckedModel) -> PairTokenizer:
 def load_classifier(
     checked: CheckedModel, label_names: Sequence[str], *, device: torch.device, dtype: DType
 ) -> Classifier:
-    """Load the model for a data set with these labels. Raises DriverError; label troubles come before any weight."""
+    """Load the model for a data set with these labels. Raises DriverError; label troubles come before any weight.
+
+    Among them `checkpoint_digest_mismatch`: weights are hashed while they are laid out, and nothing is returned that is
+    not as pinned.
+    """
     spec = checked.spec
     names = _checkpoint_labels(checked.own.configs["config.json"])
     columns = label_columns(names, label_names, spec.label_names)
-    model, attention = _model(checked, len(names))
+    try:
+        model, attention = _model(checked, len(names))
+    except DriverError:
+        # Weights that cannot be loaded may be others than were pinned, which says more.
+        _hashed(checked)
+        raise
     _require_positions(model, spec.max_length)
     # Asked before the back end is built, which spends the model.
     words, architecture = model.get_input_embeddings(), getattr(model, "architecture", type(model).__name__)
     vocabulary = words.num_embeddings
     parameters = sum(parameter.numel() for parameter in model.parameters()) - words.weight.numel()
-    backends = build_backends(model, device=device, dtype=dtype)
+    backends = build_backends(model, device=device, dtype=dtype, longest=spec.max_length)
+    own, base = _hashed(checked)
     facts = ModelFacts(
         kind=spec.kind,
-        weights_sha256=checked.own.weights_sha256,
-        base_weights_sha256=checked.base.weights_sha256 if checked.base else None,
+        weights_sha256=own,
+        base_weights_sha256=base,
         architecture=architecture,
         parameters=parameters,
         checkpoint_labels=names,
@@ -136,16 +152,32 @@ def load_classifier(
     return Classifier(tokenizer_of(checked), columns, backends.quick, backends.exact, vocabulary, facts)
 
 
+def _hashed(checked: CheckedModel) -> tuple[dict[str, str], dict[str, str] | None]:
+    """The digests of the weights, and of the base's, which are as pinned. Raises DriverError."""
+    return dict(checked.own.weights_sha256), dict(checked.base.weights_sha256) if checked.base else None
+
+
 def _model(checked: CheckedModel, labels: int) -> tuple[Any, str]:
     """The model in float32 and its attention implementation; without transformers where the files say it all."""
-    if checked.base is None:
-        model = bare_model(checked.own.configs["config.json"], labels)
-        if model is not None and read_into(model, [checked.own.folder / name for name in checked.own.weights_sha256]):
-            return model, model.attention
+    model = bare_model(checked.own.configs["config.json"], labels)
+    weights = None if model is None else _weights(model, checked)
+    if model is not None and weights is not None and model.adopt(weights):
+        return model, model.attention
     # Seconds of imports: transformers, and with adapters peft.
     from workers.runtime.loading import load_adapted, load_model  # noqa: PLC0415
 
     return load_adapted(checked.base, checked.own) if checked.base else load_model(checked.own)
+
+
+def _weights(model: BareModel, checked: CheckedModel) -> Mapping[str, Numbers] | None:
+    own = _stored(checked.own)
+    if checked.base is None:
+        return own
+    return merged_weights(model, checked.own.configs["adapter_config.json"], _stored(checked.base), own)
+
+
+def _stored(checkpoint: Checkpoint) -> dict[str, Stored]:
+    return stored_in([checkpoint.folder / name for name in checkpoint.weights_sha256], checkpoint.identity)
 
 
 def _checkpoint_labels(config: Mapping[str, Any]) -> list[str]:

@@ -50,7 +50,7 @@ def make_deterministic(seed: int) -> None:
     # cuBLAS reads this when its handle is made, so it must be there before the first product.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(mode=True)
+    torch.set_deterministic_debug_mode("error")
     # Otherwise every torch.empty is filled with NaN first, which costs time and guards only against torch's own bugs.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.set_float32_matmul_precision("highest")

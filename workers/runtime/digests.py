@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Final
 
-_AT_ONCE: Final = 8 << 20
+_AT_ONCE: Final = 32 << 20
 """Few large pieces: each has to wait for its turn with the interpreter, up to 5 ms while another thread imports."""
 
 Identity = tuple[str, int, int, int]

@@ -4,11 +4,11 @@ Before anything is predicted, 512 examples spread over the slice calibrate the b
 margin between the lower dtype and float32, and never below 0.05. Then 512 others audit it. Where one of them changed by
 more than the bound, or its answer flipped outside it, or a value was not finite, the bound cannot be trusted, and the
 whole run is computed in float32. Both samples follow from the slice and its batches alone, so a resumed run comes to
-the same end.
+the same end. What float32 said of their examples is their answer: nothing is computed for them twice.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import numpy as np
@@ -57,6 +57,10 @@ class Trial:
     calibration: Calibration | None
     audit: Audit | None
     fallback: Fallback | None
+    exact: Mapping[int, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+    """The float32 logits [C] of the examples that were tried, by their position."""
+    doubtful: frozenset[int] = frozenset()
+    """Those of them whose margin was up to the bound in the lower dtype."""
 
 
 trials: Final[Recent[Trial]] = Recent(64)
@@ -65,6 +69,7 @@ trials: Final[Recent[Trial]] = Recent(64)
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
+    positions: NDArray[np.int64]
     quick: Logits
     exact: Logits
 
@@ -73,6 +78,14 @@ class _Pair:
         moved = self.quick - self.exact
         spread: NDArray[np.float32] = moved.max(axis=1) - moved.min(axis=1)
         return spread
+
+    def answers(self) -> dict[int, NDArray[np.float32]]:
+        """The float32 logits by position."""
+        return dict(zip(self.positions.tolist(), self.exact, strict=True))
+
+    def doubtful(self, bound: float) -> frozenset[int]:
+        """The positions where the lower dtype left a margin of up to the bound."""
+        return frozenset(self.positions[top_two_margin(self.quick) <= bound].tolist())
 
     def flips(self) -> NDArray[np.bool_]:
         """Where the answers differ: bool [n]."""
@@ -97,12 +110,14 @@ def try_dtype(
     largest = float(first.changes().max())
     calibration = Calibration(len(first.quick), largest, max(2 * largest, LEAST_BOUND))
     if not auditing:
-        return Trial(calibration, None, "not_audited")
+        return Trial(calibration, None, "not_audited", first.answers())
     others = _both(predictor, examples, auditing, on_step)
     if others is None:
-        return Trial(calibration, None, "non_finite")
+        return Trial(calibration, None, "non_finite", first.answers())
     audit = _audited(others, calibration.bound)
-    return Trial(calibration, audit, _refusal(audit, calibration.bound))
+    answers = first.answers() | others.answers()
+    doubtful = first.doubtful(calibration.bound) | others.doubtful(calibration.bound)
+    return Trial(calibration, audit, _refusal(audit, calibration.bound), answers, doubtful)
 
 
 def _samples(batches: Sequence[NDArray[np.int64]]) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
@@ -136,7 +151,7 @@ def _both(
             return None
         quick.append(found)
         exact.append(predictor.exact_logits(batch))
-    return _Pair(np.concatenate(quick), np.concatenate(exact))
+    return _Pair(np.concatenate(parts), np.concatenate(quick), np.concatenate(exact))
 
 
 def _audited(pair: _Pair, bound: float) -> Audit:

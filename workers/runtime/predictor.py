@@ -1,6 +1,6 @@
 """Run a classifier over planned batches: logits in the data set's label order, whatever goes wrong on the way."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,13 +62,25 @@ class Predictor:
         return logits
 
     def run(
-        self, examples: Sequence[TokenizedExample], batches: Sequence[NDArray[np.int64]], answer: Answer
+        self,
+        examples: Sequence[TokenizedExample],
+        batches: Sequence[NDArray[np.int64]],
+        answer: Answer,
+        known: Mapping[int, Logits] | None = None,
+        doubtful: Collection[int] = (),
     ) -> Iterator[tuple[NDArray[np.int64], Logits]]:
-        """Each batch's positions in `examples` and its logits, by `answer`: `exact_logits`, or a re-check."""
+        """Each batch's positions in `examples` and its logits, by `answer`: `exact_logits`, or a re-check.
+
+        Those whose logits [C] are `known` by position are not asked about; the `doubtful` ones among them had been run
+        again for that.
+        """
         for positions in batches:
-            logits = answer([examples[position] for position in positions])
+            found = [None if known is None else known.get(position) for position in positions.tolist()]
+            asked = positions[[one is None for one in found]]
+            logits = answer([examples[position] for position in asked]) if len(asked) else None
             self.counts.batches += 1
-            yield positions, logits
+            self.counts.rechecked += sum(position in doubtful for position in positions.tolist())
+            yield positions, logits if logits is not None and len(asked) == len(positions) else _put(found, logits)
 
     def _fitted(self, backend: Backend, batch: Sequence[TokenizedExample]) -> Logits:
         try:
@@ -88,3 +100,9 @@ class Predictor:
             torch.cuda.empty_cache()
         half = len(batch) // 2
         return np.concatenate([self._fitted(backend, batch[:half]), self._fitted(backend, batch[half:])])
+
+
+def _put(found: Sequence[Logits | None], others: Logits | None) -> Logits:
+    """The known logits, and those of the others in the gaps between them."""
+    rest = iter(() if others is None else others)
+    return np.stack([next(rest) if one is None else one for one in found])

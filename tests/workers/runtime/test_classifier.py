@@ -107,6 +107,15 @@ def test_a_checkpoint_without_a_classifier_is_not_run_with_a_random_one(copied: 
     assert _code(copied) == "checkpoint_incomplete"
 
 
+def test_other_weights_than_those_pinned(copied: Path) -> None:
+    pinned = {"model.safetensors": "0" * 64}
+    assert _code(copied, weights_sha256=pinned) == "checkpoint_digest_mismatch"
+    weights = load_file(copied / "model.safetensors")
+    del weights["classifier.weight"]
+    save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
+    assert _code(copied, weights_sha256=pinned) == "checkpoint_digest_mismatch"
+
+
 def test_weights_of_another_shape(copied: Path) -> None:
     edit_json(copied / "config.json", hidden_size=64)
     assert _code(copied) == "checkpoint_unsupported"

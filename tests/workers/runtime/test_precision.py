@@ -147,6 +147,25 @@ def test_doubtful_examples_are_made_exact_and_no_answer_differs() -> None:
     assert 0 < predictor.counts.rechecked < 1_000
 
 
+@pytest.mark.parametrize("stray", [0.01, 2.0])
+def test_what_was_tried_is_answered_by_float32_and_not_asked_again(stray: float) -> None:
+    exact, quick = FakeBackend(), FakeBackend(error=stray)
+    predictor = Predictor(classifier(exact, quick))
+    trial = try_dtype(predictor, _EXAMPLES, _PLAN)
+    assert len(trial.exact) == CALIBRATION_EXAMPLES + AUDIT_EXAMPLES == sum(exact.sizes) == sum(quick.sizes)
+    margins = top_two_margin(FakeBackend(error=stray, limit=len(_EXAMPLES)).logits(_EXAMPLES))
+    assert trial.calibration is not None
+    bound, quick_ones = trial.calibration.bound, predictor.quick_logits
+    assert trial.doubtful == {position for position in trial.exact if margins[position] <= bound}
+    for positions, logits in predictor.run(_EXAMPLES, _PLAN, quick_ones, trial.exact, trial.doubtful):
+        tried = [position in trial.exact for position in positions.tolist()]
+        np.testing.assert_array_equal(logits[tried], _EXACT[positions[tried]])
+        assert (logits != _EXACT[positions]).any(axis=1).tolist() == [not one for one in tried]
+    assert sum(quick.sizes) == len(_EXAMPLES)
+    assert predictor.counts.rechecked == len(trial.doubtful) > 0
+    assert predictor.counts.batches == len(_PLAN)
+
+
 def test_margins() -> None:
     assert top_two_margin(np.array([[3, 1, 2.5], [0, 0, 0]], dtype=np.float32)).tolist() == [0.5, 0.0]
 

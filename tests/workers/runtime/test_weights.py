@@ -1,5 +1,6 @@
 """Weights read once: the bits of the file, and the model that transformers would have made of it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoModelForSequenceClassification
 
+from app.protocol.errors import DriverError
 from tests.workers.tiny_checkpoints import write_checkpoint
 from workers.runtime import loading
 from workers.runtime.checkpoint import inspect_checkpoint
+from workers.runtime.digests import file_identity
 from workers.runtime.loading import load_model
-from workers.runtime.weights import read_float32, shapes_in
+from workers.runtime.weights import read_into, stored_in
 
 pytestmark = pytest.mark.worker
 
@@ -26,18 +29,26 @@ def test_every_number_as_float32(tmp_path: Path, dtype: torch.dtype) -> None:
         "one": torch.tensor(2.5, dtype=dtype),
     }
     save_file(tensors, tmp_path / "w.safetensors", {"format": "pt"})
-    found = read_float32([tmp_path / "w.safetensors"])
-    assert found is not None
-    assert shapes_in([tmp_path / "w.safetensors"]) == {name: list(tensor.shape) for name, tensor in tensors.items()}
+    found = stored_in([tmp_path / "w.safetensors"])
     assert set(found) == set(tensors)
     for name, tensor in tensors.items():
-        assert found[name].dtype is torch.float32
-        assert torch.equal(found[name], tensor.float())
+        assert found[name].shape == tuple(tensor.shape)
+        assert found[name].read().dtype is torch.float32
+        assert torch.equal(found[name].read(), tensor.float())
+        room = torch.full(tensor.shape, torch.nan)
+        assert found[name].read(room) is room
+        assert torch.equal(room, tensor.float())
+    assert torch.equal(found["b"].read_rows([2, 0, 2]), tensors["b"].float()[[2, 0, 2]])
 
 
 def test_what_is_no_float_is_left_to_others(tmp_path: Path) -> None:
-    save_file({"a": torch.zeros(2), "n": torch.zeros(2, dtype=torch.int64)}, tmp_path / "w.safetensors")
-    assert read_float32([tmp_path / "w.safetensors"]) is None
+    weights = {"weight": torch.ones(2, 3), "bias": torch.ones(2, dtype=torch.int64)}
+    save_file(weights, tmp_path / "w.safetensors")
+    model = torch.nn.Linear(3, 2)
+    assert not read_into(model, [tmp_path / "w.safetensors"])
+    save_file(weights | {"bias": torch.ones(2)}, tmp_path / "w.safetensors")
+    assert read_into(model, [tmp_path / "w.safetensors"])
+    assert torch.equal(model.weight, torch.ones(2, 3))
 
 
 def test_a_file_that_was_cut_is_refused(tmp_path: Path) -> None:
@@ -45,7 +56,20 @@ def test_a_file_that_was_cut_is_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(100)}, path)
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(ValueError, match="shorter"):
-        read_float32([path])
+        stored_in([path])["a"].read()
+
+
+def test_a_file_that_is_changed_in_use_is_not_read_on(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file({"a": torch.zeros(100)}, path)
+    identity = file_identity(path)
+    kept = stored_in([path], {identity})["a"]
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(DriverError, match="changed") as caught:
+        kept.read()
+    assert (caught.value.code, caught.value.retryable) == ("checkpoint_changed", True)
+    with pytest.raises(DriverError, match="changed"):
+        stored_in([path], {identity})
 
 
 @pytest.mark.parametrize("architecture", ["deberta-v2", "bert", "distilbert"])

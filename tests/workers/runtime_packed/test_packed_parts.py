@@ -127,3 +127,19 @@ def test_without_triton_the_plain_parts_are_used_and_it_is_said(
     assert kernels_for(torch.device("cuda", 7)) is None
     assert "kernels of the GPU are not used" in caplog.text
     assert kernels_for(CPU) is None
+
+
+@pytest.mark.parametrize("longest", [1, 9, 33, 64])
+def test_only_the_positions_that_are_reached_are_kept(longest: int) -> None:
+    model = tiny("deberta", position_buckets=64)
+    examples = random_examples([length for length in (1, 3, 9, 30, 64) if length <= longest], model)
+    whole, part = (
+        packed_backend(model, device=CPU, dtype=torch.float32, spend=False, longest=most) for most in (None, longest)
+    )
+    assert whole is not None
+    assert part is not None
+    assert_close(torch.from_numpy(part.logits(examples)), torch.from_numpy(whole.logits(examples)), rtol=0, atol=1e-5)
+    buckets = Buckets(256, 512)
+    assert buckets.reached(None) == (0, 512)
+    first, last = buckets.reached(128)
+    assert last - first < 300

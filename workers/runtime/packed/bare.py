@@ -8,7 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from workers.runtime.packed.numbers import Numbers, Rows
 from workers.runtime.packed.support import known_options
+from workers.runtime.weights import Stored
 
 _ARCHITECTURES: Final = {
     "bert": "BertForSequenceClassification",
@@ -98,12 +100,38 @@ class BareModel(_Parts):
         self.config = config
         self.architecture = _ARCHITECTURES[config.model_type]
         self.attention = "eager" if config.model_type == "deberta-v2" else "sdpa"
-        self._base = base
+        self.prefix = f"{base}."
+        """Of the names of all weights but the classifier's, as transformers has them."""
+        self.stored: dict[torch.Tensor, Numbers] = {}
+        """The parameters that are still in their files."""
+
+    def adopt(self, weights: Mapping[str, Numbers]) -> bool:
+        """Make these the weights, where they are exactly the model's, by name and shape, and all of them floats.
+
+        The matrices of the layers and the embeddings of tokens, nearly all of a model, stay in their files until they
+        are laid out; nothing is read, and False returned, where they are not the model's.
+        """
+        own = dict(self.named_parameters())
+        if {name: tuple(one.shape) for name, one in own.items()} != {name: one.shape for name, one in weights.items()}:
+            return False
+        if any(one.dtype is None for one in weights.values()):
+            return False
+        for name, parameter in own.items():
+            parameter.requires_grad_(False)
+            numbers = weights[name]
+            if name.endswith("word_embeddings.weight") and isinstance(numbers, Stored):
+                self.stored[parameter] = Rows(numbers)
+            elif ".layer." in name and parameter.ndim > 1:
+                self.stored[parameter] = numbers
+            else:
+                owner, _, leaf = name.rpartition(".")
+                setattr(self.get_submodule(owner), leaf, nn.Parameter(numbers.read(), requires_grad=False))
+        return True
 
     @property
     def base_model(self) -> nn.Module:
         """Embeddings and encoder."""
-        return self.get_submodule(self._base)
+        return self.get_submodule(self.prefix.removesuffix("."))
 
     def get_input_embeddings(self) -> nn.Module:
         """The embeddings of tokens."""

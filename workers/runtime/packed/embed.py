@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from workers.runtime.packed.layout import Packed
+from workers.runtime.packed.numbers import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,14 @@ class Embeddings:
     positions: torch.Tensor | None
     types: torch.Tensor | None
     norm: Norm
+    rows: Rows | None = None
+    """What fills the rows of `words`, where they are in their file until they are asked for."""
 
     def __call__(self, packed: Packed) -> torch.Tensor:
         """The hidden states before the first layer: [M, d]."""
-        x = functional.embedding(packed.input_ids, self.words)
+        if self.rows is not None:
+            self.rows.fill(packed.input_ids)
+        x = functional.embedding(packed.input_ids, self.words).to(self.norm.weight.dtype)
         if self.types is not None:
             # Some tokenizers mark the second text even for models that know a single type: it is the same as none.
             x += self.types if len(self.types) == 1 else functional.embedding(packed.token_type_ids, self.types)

@@ -24,17 +24,22 @@ def packed_backend(
     device: torch.device,
     dtype: torch.dtype,
     spend: bool = True,
+    streamed: bool = False,
+    longest: int | None = None,
 ) -> Backend | None:
     """The packed form of `model` on `device` in `dtype`; None, the model untouched, where it is not reproduced exactly.
 
     Otherwise the model is spent, unless `spend` is false: its weights become the backend's, and are freed where they
-    are laid out anew. The logits are those of transformers' forward in evaluation mode, one example at a time, within
-    1e-4 in float32, and the same bits whenever the same examples come in the same order.
+    are laid out anew. With `streamed`, weights that are still in their files stay there, and every batch reads them:
+    for a float32 that few batches need. No example may have more tokens than `longest`. The logits are those of
+    transformers' forward in evaluation mode, one example at a time, within 1e-4 in float32, and the same bits whenever
+    the same examples come in the same order.
     """
     if not (isinstance(model, BareModel) or supported(model)):
         return None
     config = model.config
-    built = build(model, Keeper(device, dtype), spend=spend)
+    stored = model.stored if isinstance(model, BareModel) else {}
+    built = build(model, Keeper(device, dtype, stored, streamed, longest), spend=spend)
     return PackedBackend(built, device, config.num_attention_heads, config.num_labels)
 
 

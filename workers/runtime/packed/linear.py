@@ -1,11 +1,13 @@
 """Matrix products with weights laid out once for the processor: oneDNN's blocked layout on a CPU, plain elsewhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Final
 
 import torch
 from torch.nn import functional
+
+from workers.runtime.packed.numbers import Scaled, scratch, stacked
 
 Product = Callable[[torch.Tensor], torch.Tensor]
 
@@ -26,6 +28,21 @@ def plain_linear(weight: torch.Tensor, bias: torch.Tensor | None, *, gelu: bool 
     def product(x: torch.Tensor) -> torch.Tensor:
         y = functional.linear(x, weight, bias)
         return functional.gelu(y) if gelu else y
+
+    return product
+
+
+def lays_out(dtype: torch.dtype) -> bool:
+    """Whether `linear` keeps a copy of its own of weights of this dtype on the CPU."""
+    return _onednn_works(dtype)
+
+
+def streamed_linear(parts: Sequence[Scaled], bias: torch.Tensor, *, gelu: bool = False) -> Product:
+    """As `linear`, in float32 on the CPU, with weights that are read for each product and not kept."""
+    rows, columns = sum(part.numbers.shape[0] for part in parts), parts[0].numbers.shape[1]
+
+    def product(x: torch.Tensor) -> torch.Tensor:
+        return plain_linear(stacked(parts, scratch(rows, columns)), bias, gelu=gelu)(x)
 
     return product
 

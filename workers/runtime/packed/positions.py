@@ -26,6 +26,13 @@ class Buckets:
         index = self._bucketed(distances) if self.buckets > 0 else distances
         return torch.clamp(index + self.span, 0, 2 * self.span - 1)
 
+    def reached(self, longest: int | None) -> tuple[int, int]:
+        """The first row that examples of up to `longest` tokens reach, and the one behind the last; all, for None."""
+        if longest is None:
+            return 0, 2 * self.span
+        first, last = self.rows(torch.tensor([-_spread(longest) - _WHOLE, _spread(longest) + _WHOLE])).tolist()
+        return first, last + 1
+
     def _bucketed(self, distances: torch.Tensor) -> torch.Tensor:
         # The operations and their order are those of make_log_bucket_position, so that ceil() falls to the same side.
         middle = self.buckets // 2
@@ -33,6 +40,10 @@ class Buckets:
         logarithm = torch.log(far / middle) / torch.log(torch.tensor((self.max_distance - 1) / middle))
         log_bucket = (torch.ceil(logarithm * (middle - 1)) + middle) * torch.sign(distances)
         return torch.where(far <= middle, distances.to(log_bucket.dtype), log_bucket).to(torch.int64)
+
+
+def _spread(longest: int) -> int:
+    return 1 << (longest - 1).bit_length()
 
 
 @dataclass(slots=True)
@@ -44,6 +55,8 @@ class Projections:
     """K(rel), [H, 2·span, D]."""
     queries: torch.Tensor
     """Q(rel) with the attention scale, [H, 2·span, D]."""
+    first: int = 0
+    """The row of the table that is the first here, where not all are reached."""
     _spread: torch.Tensor | None = field(default=None, init=False)
 
     def around(self, longest: int) -> torch.Tensor:
@@ -63,7 +76,7 @@ class Projections:
     def _columns(self, longest: int, count: int) -> torch.Tensor:
         reach = 0 if self._spread is None else (self._spread.shape[2] - _WHOLE) // 2
         if self._spread is None or reach < longest:
-            reach = 1 << (longest - 1).bit_length()
+            reach = _spread(longest)
             self._spread = self._spread_to(reach)
         start = reach - longest
         return self._spread[:, :, start : start + count]
@@ -71,5 +84,5 @@ class Projections:
     def _spread_to(self, longest: int) -> torch.Tensor:
         # One more and _WHOLE more than distances are needed: an even number, and room for what columns() adds.
         rising = torch.arange(1 - longest, longest + _WHOLE + 1)
-        of_keys, of_queries = (self.buckets.rows(one).to(self.keys.device) for one in (-rising, rising))
+        of_keys, of_queries = ((self.buckets.rows(one) - self.first).to(self.keys.device) for one in (-rising, rising))
         return torch.cat([self.keys[:, of_keys], self.queries[:, of_queries]]).transpose(1, 2).contiguous()

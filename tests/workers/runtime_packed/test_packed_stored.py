@@ -1,0 +1,91 @@
+"""Weights that stay in their file: the same numbers as those of a model that is in memory."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from safetensors.torch import save_file
+
+from tests.workers.runtime_packed.test_packed_exact import LENGTHS
+from tests.workers.runtime_packed.tiny_models import CPU, random_examples, tiny
+from workers.runtime.packed import linear, packed_backend
+from workers.runtime.packed.bare import BareModel, bare_model
+from workers.runtime.packed.numbers import Rows
+from workers.runtime.weights import stored_in
+
+pytestmark = pytest.mark.worker
+
+
+def _stored(model: Any, path: Path) -> BareModel:  # noqa: ANN401 - transformers' models are untyped
+    save_file({name: tensor.clone() for name, tensor in model.state_dict().items()}, path)
+    bare = bare_model(model.config.to_dict(), model.config.num_labels)
+    assert bare is not None
+    assert bare.adopt(stored_in([path]))
+    return bare
+
+
+@pytest.mark.parametrize("family", ["deberta", "bert", "roberta"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_laid_out_from_the_file_or_from_memory(tmp_path: Path, family: str, dtype: torch.dtype) -> None:
+    model = tiny(family)
+    examples = random_examples(LENGTHS, model)
+    stored = packed_backend(_stored(model, tmp_path / "w.safetensors"), device=CPU, dtype=dtype)
+    present = packed_backend(model, device=CPU, dtype=dtype)
+    assert stored is not None
+    assert present is not None
+    assert_array_equal(stored.logits(examples), present.logits(examples))
+
+
+@pytest.mark.parametrize("family", ["deberta", "bert"])
+def test_weights_that_are_read_for_each_batch(tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny(family)
+    examples = random_examples(LENGTHS, model)
+    bare = _stored(model, tmp_path / "w.safetensors")
+    kept = packed_backend(bare, device=CPU, dtype=torch.bfloat16, spend=False)
+    with monkeypatch.context() as without:
+        without.setattr(linear, "_blocked_linear", None)
+        streamed = packed_backend(bare, device=CPU, dtype=torch.float32, streamed=True)
+    expected = packed_backend(model, device=CPU, dtype=torch.float32)
+    assert kept is not None
+    assert streamed is not None
+    assert expected is not None
+    for _ in range(2):
+        assert_allclose(streamed.logits(examples), expected.logits(examples), atol=1e-5)
+        assert_allclose(kept.logits(examples), expected.logits(examples), atol=0.3)
+
+
+def test_what_is_not_the_models_is_not_adopted(tmp_path: Path) -> None:
+    model: Any = tiny("bert")
+    path = tmp_path / "w.safetensors"
+    own = model.state_dict()
+    for weights in (
+        {name: tensor for name, tensor in own.items() if name != "classifier.bias"},
+        own | {"more": torch.zeros(1)},
+        own | {"classifier.bias": torch.zeros(4)},
+        own | {"classifier.bias": torch.zeros(3, dtype=torch.int64)},
+    ):
+        save_file({name: tensor.clone() for name, tensor in weights.items()}, path)
+        bare = bare_model(model.config.to_dict(), 3)
+        assert bare is not None
+        assert not bare.adopt(stored_in([path]))
+        assert not bare.stored
+
+
+def test_rows_are_read_once_and_only_if_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    table = torch.randn(50, 8)
+    save_file({"table": table}, path)
+    rows = Rows(stored_in([path])["table"])
+    rows.table.fill_(7)
+    asked = torch.tensor([3, 49, 3, 0])
+    rows.fill(asked)
+    assert torch.equal(rows.table[asked], table[asked])
+    assert np.count_nonzero((rows.table == 7).all(dim=1)) == 47
+    rows.table[3] = 5
+    rows.fill(torch.tensor([3, 4]))
+    assert torch.equal(rows.table[4], table[4])
+    assert (rows.table[3] == 5).all()
+    assert torch.equal(rows.read(), table)
