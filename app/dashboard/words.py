@@ -110,3 +110,8 @@ def metric(name: str) -> str:
 def plain(word: str | None) -> str:
     """One word of the API as prose has it: `exact_weights` is `exact weights`."""
     return (word or "not stated").replace("_", " ")
+
+
+def sentence(text: str) -> str:
+    """The text as a sentence begins, with its other capitals as they are: `F1`, `Macro F1`."""
+    return text[:1].upper() + text[1:]
