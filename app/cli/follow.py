@@ -15,6 +15,7 @@ from app.cli.source import Runs, Watch
 from app.cli.verdict_panel import estimate_text
 from app.client import LostSightError, NoVerdictError
 from app.client.models import Reproduction
+from app.statistics.written import Notation
 
 PATIENCE_S: Final = 300.0
 
@@ -55,7 +56,7 @@ class Follower:
 
     def watch(self, run_id: UUID) -> str:
         """The same without a word about the way back, for who stops the run by stopping everything."""
-        with _shown() as shown:
+        with _shown(self._source) as shown:
             watch = Watch(self._patience_s, _Away(shown))
             last = None
             for run in self._source.updates(run_id, watch):
@@ -90,7 +91,7 @@ class _Away:
 
 
 @contextmanager
-def _shown() -> Iterator[_Shown]:
+def _shown(source: Runs) -> Iterator[_Shown]:
     """A bar in a terminal, lines elsewhere."""
     if not aside.is_terminal:
         yield _Lines()
@@ -104,14 +105,15 @@ def _shown() -> Iterator[_Shown]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=aside) as progress:
-        yield _Bar(progress)
+        yield _Bar(progress, source)
 
 
 class _Bar:
     """One line that is drawn again and again."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self, progress: Progress, source: Runs) -> None:
+        self._progress, self._source = progress, source
+        self._notation: Notation | None = None
         self._task: TaskID | None = None
 
     def see(self, run: Reproduction) -> None:
@@ -125,8 +127,15 @@ class _Bar:
             total=run.progress.total,
             what=_stage(run),
             total_text=f"{run.progress.total:,}" if run.progress.total else "?",
-            estimate=estimate_text(run.estimate),
+            estimate=self._estimate(run),
         )
+
+    def _estimate(self, run: Reproduction) -> str:
+        if run.estimate is None:
+            return ""
+        if self._notation is None:
+            self._notation = self._source.notation(run.claim_id)
+        return estimate_text(run.estimate, self._notation)
 
     def say(self, words: str) -> None:
         """A line above it."""
@@ -157,4 +166,5 @@ def _name(run: Reproduction) -> str:
 
 
 def _stage(run: Reproduction) -> str:
-    return plain(run.state if run.done else run.stage or run.state).replace("_", " ")
+    stage = plain(run.state if run.done else run.stage or run.state).replace("_", " ")
+    return f"{stage}, place {run.queue_position:,}" if run.queue_position else stage

@@ -1,15 +1,17 @@
 """A service anywhere, over HTTP."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final, Self
 from uuid import UUID
 
 from app.cli.failures import CommandError
 from app.cli.source import Watch
-from app.client import Client, Outage, Retries
+from app.client import Client, ClientError, Outage, Retries
 from app.client import calls as api
 from app.client.calls import Call
 from app.client.models import Reproduction
+from app.statistics.written import Notation
 
 _MOST: Final = 2
 """Repetitions: who mistyped an address hears of it soon."""
@@ -35,6 +37,10 @@ class Remote:
     def paper(self, paper: str) -> str:
         """A paper document."""
         return self._text(api.paper(paper))
+
+    def whole_verdict(self, verdict_id: UUID) -> str:
+        """A verdict with its decision."""
+        return self._text(api.verdict(verdict_id))
 
     def claims(self, paper: str, limit: int) -> str:
         """A page of a paper's claims."""
@@ -67,6 +73,12 @@ class Remote:
     def ask(self, paper: str, wanted: Mapping[str, Any]) -> tuple[str, bool]:
         """Ask for a run. Whether it was in flight already is not said over HTTP."""
         return self._text(api.request_reproduction(paper, wanted, None)), False
+
+    def notation(self, claim_id: UUID) -> Notation:
+        """How the numbers of a claim are written."""
+        with suppress(ClientError), Client(self._server, self._key, retries=Retries(most=0)) as client:
+            return Notation.of(client.claim(claim_id))
+        return Notation()
 
     def updates(self, run_id: UUID, watch: Watch) -> Iterator[Reproduction]:
         """The run whenever it has changed, until it has ended."""

@@ -7,7 +7,7 @@ import typer
 
 from app.cli.failures import UNEXPECTED_VERDICT, CommandError
 from app.cli.follow import PATIENCE_S, Follower
-from app.cli.options import DataDirOption, JsonOption, KeyOption, ServerOption
+from app.cli.options import DataDirOption, JsonOption, KeyOption, ServerOption, id_of
 from app.cli.show import console
 from app.cli.source import RUNS, source_of
 from app.cli.verdict_panel import verdict_panel
@@ -26,7 +26,9 @@ PatienceOption = Annotated[
 def reproduce(
     paper: str,
     driver: Annotated[str | None, typer.Option(help="Which driver; needed where a claim has several.")] = None,
-    claim: Annotated[UUID | None, typer.Option(help="Which claim; default: the headline claim.")] = None,
+    claim: Annotated[
+        UUID | None, typer.Option(parser=id_of, metavar="ID", help="Which claim; default: the headline claim.")
+    ] = None,
     kind: Annotated[
         Literal["POST", "PRE"], typer.Option(help="Check the paper before (PRE) or after its publication.")
     ] = "POST",
@@ -58,7 +60,7 @@ def reproduce(
 
 
 def follow(
-    run: Annotated[UUID, typer.Argument(help="The run's id.")],
+    run: Annotated[UUID, typer.Argument(parser=id_of, help="The run's id.")],
     expect: ExpectOption = None,
     patience: PatienceOption = PATIENCE_S,
     server: ServerOption = None,

@@ -11,6 +11,7 @@ import app.cli.client_failures  # noqa: F401  # who asks a service, or follows a
 from app.cli.failures import CommandError
 from app.cli.lazy import Lazy
 from app.client.models import Reproduction
+from app.statistics.written import Notation
 
 T = TypeVar("T")
 
@@ -32,6 +33,13 @@ class Papers(Protocol):
 
     def paper(self, paper: str) -> str:
         """A paper document."""
+
+
+class Verdicts(Protocol):
+    """What is asked of verdicts."""
+
+    def whole_verdict(self, verdict_id: UUID) -> str:
+        """A verdict with its decision, which the document of its paper leaves out."""
 
 
 class Claims(Protocol):
@@ -77,6 +85,9 @@ class Runs(Protocol):
     def ask(self, paper: str, wanted: Mapping[str, Any]) -> tuple[str, bool]:
         """Ask for a run; the run, and whether it is known to have been in flight already."""
 
+    def notation(self, claim_id: UUID) -> Notation:
+        """How the numbers of a claim are written; in per cent, where that cannot be asked just now."""
+
     def updates(self, run_id: UUID, watch: Watch) -> Iterator[Reproduction]:
         """The run whenever it has changed, until it has ended."""
 
@@ -87,12 +98,14 @@ class Runs(Protocol):
 Local: TypeAlias = Callable[[Path | None], T]
 """Makes what answers from the database that is found by the data folder, or by the environment."""
 PAPERS: Final[Lazy[Local[Papers]]] = Lazy("local.papers", "LocalPapers")
+VERDICTS: Final[Lazy[Local[Verdicts]]] = Lazy("local.verdicts", "LocalVerdicts")
 CLAIMS: Final[Lazy[Local[Claims]]] = Lazy("local.claims", "LocalClaims")
 DRIVERS: Final[Lazy[Local[Drivers]]] = Lazy("local.drivers", "LocalDrivers")
 LOG: Final[Lazy[Local[Log]]] = Lazy("local.audit", "LocalLog")
 IMPORTS: Final[Lazy[Local[Imports]]] = Lazy("local.imports", "LocalImports")
 RUNS: Final[Lazy[Local[Runs]]] = Lazy("local.runs", "LocalRuns")
-LOCAL: Final[tuple[Lazy[Any], ...]] = (PAPERS, CLAIMS, DRIVERS, LOG, IMPORTS, RUNS)
+LOCAL: Final[tuple[Lazy[Any], ...]] = (PAPERS, VERDICTS, CLAIMS, DRIVERS, LOG, IMPORTS, RUNS)
+_CONNECTED: Final[Lazy[Callable[[Path | None], object]]] = Lazy("connection", "connected")
 _REMOTE: Final[Lazy[Callable[[str, str | None], AbstractContextManager[Any]]]] = Lazy("remote", "Remote")
 
 
@@ -100,6 +113,7 @@ _REMOTE: Final[Lazy[Callable[[str, str | None], AbstractContextManager[Any]]]] =
 def source_of(local: Lazy[Local[T]], server: str | None, key: str | None, data_dir: Path | None) -> Iterator[T]:
     """The service that is named, else the database. Raises CommandError where both are, or neither is to be found."""
     if server is None:
+        _CONNECTED.load()(data_dir)  # where nothing runs, that is said before a second goes by on what would answer
         yield local.load()(data_dir)
         return
     if data_dir is not None:

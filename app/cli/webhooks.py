@@ -6,17 +6,19 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
+from app.cli.connection import connected
 from app.cli.failures import CommandError
-from app.cli.options import DataDirOption, JsonOption
+from app.cli.lazy import Passing
+from app.cli.options import DataDirOption, JsonOption, id_of
 from app.cli.plain import plain
-from app.cli.service import connected, session_of
+from app.cli.service import session_of
 from app.cli.show import console
 from app.webhooks.queries import list_webhooks
 from app.webhooks.register import register_webhook
 from app.webhooks.remove import remove_webhook
 from app.webhooks.schemas import WebhookEvent, WebhookPost, WebhookRead
 
-webhooks: Final = typer.Typer(no_args_is_help=True, help="Register, list and remove webhooks.")
+webhooks: Final = typer.Typer(cls=Passing, no_args_is_help=True, help="Register, list and remove webhooks.")
 
 
 @webhooks.command()
@@ -54,7 +56,7 @@ def list_(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None: 
 
 
 @webhooks.command()
-def remove(webhook: UUID, data_dir: DataDirOption = None) -> None:
+def remove(webhook: Annotated[UUID, typer.Argument(parser=id_of)], data_dir: DataDirOption = None) -> None:
     """Remove a webhook with all that it was told."""
     with session_of(connected(data_dir)) as session:
         last = remove_webhook(session, webhook)

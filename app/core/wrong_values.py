@@ -49,4 +49,4 @@ def said_of(item: Mapping[str, Any]) -> str:
         said = form.format(**item.get("ctx", {})) if form is not None else ""
     except (KeyError, IndexError):  # another version of pydantic says it with other facts
         said = ""
-    return said or f"{item['msg'].rstrip('.')}."
+    return said or f"{item['msg'].removeprefix('Value error, ').rstrip('.')}."

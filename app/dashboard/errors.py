@@ -6,7 +6,7 @@ Programs get the problem document as everywhere: a browser names HTML in `Accept
 import json
 import re
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, cast
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
@@ -41,7 +41,7 @@ _WORDS: Final = {
 def install_error_pages(app: FastAPI) -> None:
     """Have what the service's error handlers say be a page outside the API, where a page is asked for."""
     for kind in _KINDS:
-        app.add_exception_handler(kind, _paged(app.exception_handlers[kind]))
+        app.add_exception_handler(kind, _paged(cast("Handler", app.exception_handlers[kind])))
 
 
 def prefers_page(accept: str) -> bool:

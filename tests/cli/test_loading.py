@@ -62,7 +62,7 @@ def test_a_command_to_a_service_loads_the_client_and_nothing_of_the_service(scri
 
 def test_what_answers_here_is_what_answers_there() -> None:
     """Each side of a command has every method that it may be asked for, with the same parameters."""
-    protocols = (source.Papers, source.Claims, source.Drivers, source.Log, source.Imports, source.Runs)
+    protocols = (source.Papers, source.Verdicts, source.Claims, source.Drivers, source.Log, source.Imports, source.Runs)
     for lazy, protocol in zip(source.LOCAL, protocols, strict=True):
         here = lazy.load()
         for name, asked in vars(protocol).items():

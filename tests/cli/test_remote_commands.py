@@ -73,6 +73,8 @@ def test_what_is_read_is_what_the_service_says(
     assert done.out == httpx.get(world.url + path).text + "\n"
     assert shown in run(*arguments).out
     assert run(*arguments, "--server", world.url, VERDICTS_SERVER="http://127.0.0.1:9").code == 0
+    before = run("--server", world.url, *arguments, "--json", VERDICTS_SERVER="http://127.0.0.1:9")
+    assert (before.code, before.out) == (0, done.out)
 
 
 def test_the_audit_log_takes_a_key_that_may(run: Run, world: World) -> None:
@@ -134,6 +136,8 @@ def test_a_run_that_is_cancelled_under_the_one_who_waits(run: Run, world: World)
         (("papers",), {"VERDICTS_SERVER": "localhost:1"}, 1, "no address of a service"),
         (("papers",), {"VERDICTS_SERVER": "http://127.0.0.1:9"}, 5, "http://127.0.0.1:9 does not answer"),
         (("papers", "--data-dir", "/nowhere"), {}, 1, "not both"),
+        (("--data-dir", "/nowhere", "papers"), {}, 1, "not both"),
+        (("--server", "http://127.0.0.1:9", "papers", "--server", "localhost:1"), {}, 1, "no address of a service"),
     ],
 )
 def test_errors_are_short_and_have_their_exit_code(

@@ -6,6 +6,10 @@ from contextlib import suppress
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy.exc import OperationalError
+
+from app.claims.queries import read_claim
+from app.cli.failures import CommandError
 from app.cli.local.base import Local
 from app.cli.local.insistent import Insistent
 from app.cli.source import Watch
@@ -17,6 +21,7 @@ from app.papers.ids import PaperRef
 from app.reproductions.queries import read_reproduction
 from app.reproductions.request import request_reproduction
 from app.reproductions.schemas import ReproductionPost
+from app.statistics.written import Notation
 from app.verdicts.queries import read_verdict
 
 _POLL_S: Final = 0.2
@@ -38,6 +43,12 @@ class LocalRuns(Local):
                 return read_reproduction(session, run_id).model_dump_json(), not new
         finally:
             doorbell.close()
+
+    def notation(self, claim_id: UUID) -> Notation:
+        """How the numbers of a claim are written."""
+        with suppress(OperationalError, CommandError), self.session() as session:
+            return Notation.of(read_claim(session, claim_id))
+        return Notation()
 
     def updates(self, run_id: UUID, watch: Watch) -> Iterator[Reproduction]:
         """The run whenever it has changed: by the events of the API that runs here; looked at, where there are none."""
