@@ -31,13 +31,17 @@ class Follower:
         self._is_seen = False
         self._where = f" --server {server}" if server else f" --data-dir {data_dir}" if data_dir else ""
 
+    def again(self, run_id: UUID) -> str:
+        """The command that follows a run of the same service."""
+        return f"verdicts follow {run_id}{self._where}"
+
     def follow(self, run_id: UUID, *, known: bool = False) -> str:
         """Show the run's progress until it ends; its verdict as JSON. Raises NoVerdictError where it has none.
 
         Whatever else ends it, the run goes on, and how to take it up again is said, once it is `known` to be there.
         """
         self._is_seen = known
-        again = f"the run {run_id} goes on; to follow it again: verdicts follow {run_id}{self._where}"
+        again = f"the run {run_id} goes on; to follow it again: {self.again(run_id)}"
         try:
             return self.watch(run_id)
         except NoVerdictError:
@@ -125,7 +129,7 @@ class _Bar:
             self._task,
             completed=run.progress.done,
             total=run.progress.total,
-            what=_stage(run),
+            what=stage_of(run),
             total_text=f"{run.progress.total:,}" if run.progress.total else "?",
             estimate=self._estimate(run),
         )
@@ -152,7 +156,7 @@ class _Lines:
         """Say what it does now, if that is something new."""
         if not self._last:
             self.say(_name(run))
-        if (stage := _stage(run)) != self._last:
+        if (stage := stage_of(run)) != self._last:
             self._last = stage
             self.say(stage)
 
@@ -165,6 +169,7 @@ def _name(run: Reproduction) -> str:
     return f"{run.driver} on {run.paper_arxiv_id}, run {run.id}"
 
 
-def _stage(run: Reproduction) -> str:
+def stage_of(run: Reproduction) -> str:
+    """What it does now, and its place while it waits."""
     stage = plain(run.state if run.done else run.stage or run.state).replace("_", " ")
     return f"{stage}, place {run.queue_position:,}" if run.queue_position else stage

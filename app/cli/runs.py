@@ -6,7 +6,7 @@ from uuid import UUID
 import typer
 
 from app.cli.failures import UNEXPECTED_VERDICT, CommandError
-from app.cli.follow import PATIENCE_S, Follower
+from app.cli.follow import PATIENCE_S, Follower, stage_of
 from app.cli.options import DataDirOption, JsonOption, KeyOption, ServerOption, id_of
 from app.cli.show import console
 from app.cli.source import RUNS, source_of
@@ -51,11 +51,12 @@ def reproduce(
     with source_of(RUNS, server, key, data_dir) as source:
         text, joined = source.ask(paper, wanted | {"priority": priority, "force": force})
         run = Reproduction.model_validate_json(text)
+        follower = Follower(source, patience, server, data_dir)
         if not wait:
-            words = f"run {run.id} is {run.state}" + (" (the same one was in flight)" if joined else "")
-            typer.echo(text) if as_json else console.print(f"{words}; to follow it: verdicts follow {run.id}")
+            words = f"run {run.id} is {stage_of(run)}" + (" (the same one was in flight)" if joined else "")
+            typer.echo(text if as_json else f"{words}; to follow it: {follower.again(run.id)}")
             return
-        text = Follower(source, patience, server, data_dir).follow(run.id, known=True)
+        text = follower.follow(run.id, known=True)
     _conclude(text, expect, as_json=as_json)
 
 

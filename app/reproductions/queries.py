@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import case, func, literal_column, select, tuple_
+from sqlalchemy import case, func, literal_column, null, select, tuple_
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.orm import Session
 
@@ -17,9 +17,10 @@ from app.protocol.slices import SliceSpec
 from app.reproductions.errors import ReproductionNotFoundError
 from app.reproductions.estimate import running_estimate
 from app.reproductions.schemas import Progress, ReproductionRead, RunError
-from app.reproductions.turns import QUEUE_ORDER, RUNS, WAITS, queue_position
+from app.reproductions.turns import QUEUE_ORDER, RUNS, WAITS, places, queue_position
 
 _POSITION = queue_position()
+_PLACES: Final = places()
 _IN_FLIGHT: Final = (ReproductionState.running, ReproductionState.queued)
 _ENDED: Final = [state for state in ReproductionState if state.done]
 READ = (
@@ -30,6 +31,9 @@ READ = (
     .outerjoin(Verdict, Verdict.reproduction_id == Reproduction.id)
 )
 """A run with what `run_read` takes beside it."""
+READ_PLACED: Final = READ.add_columns(_PLACES.c.place).outerjoin(_PLACES, _PLACES.c.id == Reproduction.id)
+"""The same, with its place in the queue at the end."""
+_READ_UNPLACED: Final = READ.add_columns(null())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +74,11 @@ def version_statement() -> str:
 def list_reproductions(
     session: Session, wanted: ReproductionFilter, limit: int, cursor: str | None
 ) -> Page[ReproductionRead]:
-    """A page of runs, newest first. The place in the queue is given on the single run only."""
+    """A page of runs, newest first."""
     before = decode_cursor("reproductions", cursor, lambda key: UUID(key[0]))
-    query = READ.order_by(Reproduction.id.desc()).limit(limit + 1)
+    may_wait = wanted.state in {None, ReproductionState.queued}
+    read = READ_PLACED if may_wait else _READ_UNPLACED
+    query = read.order_by(Reproduction.id.desc()).limit(limit + 1)
     if wanted.paper is not None:
         paper = find_present_paper(session, wanted.paper)
         query = query.where(Reproduction.paper_id == paper.id)
@@ -85,7 +91,7 @@ def list_reproductions(
         query = query.where(Reproduction.kind == wanted.kind)
     query = query.where(Reproduction.id < before) if before is not None else query
     rows = session.execute(query).all()
-    items = [run_read(*row) for row in rows[:limit]]
+    items = [run_read(*row, position=place) for *row, place in rows[:limit]]
     following = encode_cursor("reproductions", [str(items[-1].id)]) if len(rows) > limit else None
     return Page(items=items, next_cursor=following)
 

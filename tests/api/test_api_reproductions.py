@@ -329,7 +329,7 @@ def test_the_list_is_newest_first_and_narrowed_by_its_filters(client: Api, datab
         ("state=expired", []),
     ):
         assert walk(client, f"/v1/reproductions?limit=2&{query}") == ids, query
-    assert walk(client, "/v1/reproductions", "queue_position") == [None] * 5
+    assert walk(client, "/v1/reproductions", "queue_position") == [3, 2, 1, None, None]
 
 
 def test_bad_filters_are_named(client: Api) -> None:

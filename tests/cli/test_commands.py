@@ -79,6 +79,9 @@ def test_reproduce_queues_and_joins(loaded: Run) -> None:
     first, second = (json.loads(loaded(*arguments).stdout) for _ in range(2))
     assert first["state"] == "queued"
     assert first["id"] == second["id"]
+    said = loaded(*arguments[:-1]).stdout
+    again = "is queued, place 1 (the same one was in flight); to follow it: verdicts follow"
+    assert said == f"run {first['id']} {again} {first['id']}\n"
     other = json.loads(loaded(*arguments, "--force").stdout)
     assert other["id"] != first["id"]
 
