@@ -92,6 +92,8 @@ STATE: Final = {
     "cancelled": "Cancelled",
     "expired": "Expired",
 }
+TONE: Final = {"queued": "none", "cancelled": "none", "failed": "failed", "expired": "failed"}
+"""Of the box around a run without a verdict, where it has one of its own."""
 STATE_MEANING: Final = {
     "queued": "It waits for a worker.",
     "running": "A worker is measuring.",

@@ -64,6 +64,7 @@ class Site:
             "/workers",
             f"/papers/{TINY}/reproduce",
             "/papers/nonsense",
+            "/nothing",
         ]
 
 
@@ -135,6 +136,8 @@ def test_pages_fit_a_phone_and_break_no_rule_of_their_own(browser: Browser, site
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE, path
             wide = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
             assert page.evaluate(wide + ".map(e => e.ariaLabel)") == [], path
+            unseen = "[...document.querySelectorAll('label, select, button')].filter(e => !e.offsetParent)"
+            assert page.evaluate(unseen + ".map(e => e.textContent)") == [], path
             watched.complaints = [
                 one
                 for one in watched.complaints

@@ -116,6 +116,17 @@ def test_statuses_are_told_in_words_and_reasons(client: Api, world: World) -> No
     assert "no longer stands" in text_of(client.get(f"/verdicts/{world.ran}").content)
 
 
+def test_only_what_can_be_compared_is_offered(client: Api, world: World) -> None:
+    def offered(path: str) -> list[str | None]:
+        page = tree(client.get(path).content)
+        return [one.get("value") for one in page.iter() if one.tag == "option" or one.get("name") == "first"]
+
+    assert world.ran_again in offered(f"/verdicts/{world.ran}")
+    assert set(offered(f"/papers/{TINY}")) >= {world.ran, world.ran_again}
+    assert offered(f"/verdicts/{world.counted}") == []
+    assert world.counted not in offered(f"/papers/{PAPER}")
+
+
 def test_examples_are_found_by_id_text_and_label(client: Api, world: World) -> None:
     def found(query: str) -> list[str]:
         page = tree(client.get(f"/verdicts/{world.ran}/examples?{query}").content)
