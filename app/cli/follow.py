@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from app.cli.failures import INTERRUPTED, UNREACHABLE, CommandError
 from app.cli.plain import plain
+from app.cli.runs_table import stage_of
 from app.cli.show import aside
 from app.cli.source import Runs, Watch
 from app.cli.verdict_panel import estimate_text
@@ -167,9 +168,3 @@ class _Lines:
 
 def _name(run: Reproduction) -> str:
     return f"{run.driver} on {run.paper_arxiv_id}, run {run.id}"
-
-
-def stage_of(run: Reproduction) -> str:
-    """What it does now, and its place while it waits."""
-    stage = plain(run.state if run.done else run.stage or run.state).replace("_", " ")
-    return f"{stage}, place {run.queue_position:,}" if run.queue_position else stage

@@ -70,6 +70,14 @@ class Remote:
         """Have the service fetch a paper from arXiv; its document."""
         return self._text(api.import_paper(arxiv_id))
 
+    def runs(self, paper: str | None, state: str | None, limit: int) -> str:
+        """A page of runs."""
+        return self._text(api.reproductions(paper=paper, state=state).page(limit, None))
+
+    def cancel(self, run_id: UUID) -> str:
+        """Cancel a run; the run as it is then."""
+        return self._text(api.cancel(run_id))
+
     def ask(self, paper: str, wanted: Mapping[str, Any]) -> tuple[str, bool]:
         """Ask for a run. Whether it was in flight already is not said over HTTP."""
         return self._text(api.request_reproduction(paper, wanted, None)), False

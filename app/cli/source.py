@@ -82,6 +82,12 @@ class Imports(Protocol):
 class Runs(Protocol):
     """What is asked of runs."""
 
+    def runs(self, paper: str | None, state: str | None, limit: int) -> str:
+        """A page of runs."""
+
+    def cancel(self, run_id: UUID) -> str:
+        """Cancel a run; the run as it is then."""
+
     def ask(self, paper: str, wanted: Mapping[str, Any]) -> tuple[str, bool]:
         """Ask for a run; the run, and whether it is known to have been in flight already."""
 

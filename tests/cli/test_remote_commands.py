@@ -63,6 +63,8 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         (("show", PAPER), f"/v1/papers/{PAPER}", "A title"),
         (("claims", "list", PAPER), f"/v1/papers/{PAPER}/claims?limit=50", "75.0 %"),
         (("drivers",), "/v1/drivers?limit=200", "tiny"),
+        (("runs", "--paper", PAPER), f"/v1/reproductions?paper={PAPER}&limit=20", "driver"),
+        (("runs", "--state", "expired"), "/v1/reproductions?state=expired&limit=20", "state"),
     ],
 )
 def test_what_is_read_is_what_the_service_says(
@@ -132,6 +134,7 @@ def test_a_run_that_is_cancelled_under_the_one_who_waits(run: Run, world: World)
         (("import", "draft:my-paper"), {}, 3, "draft:my-paper"),
         (("import", "missing.json"), {}, 1, "cannot be read"),
         (("follow", "0197f3a0-0000-7000-8000-00000000dead"), {}, 3, "no reproduction"),
+        (("cancel", "0197f3a0-0000-7000-8000-00000000dead"), {}, 3, "no reproduction"),
         (("claims", "import", PAPER, "missing.csv"), {}, 5, "cannot be read"),
         (("papers",), {"VERDICTS_SERVER": "localhost:1"}, 1, "no address of a service"),
         (("papers",), {"VERDICTS_SERVER": "http://127.0.0.1:9"}, 5, "http://127.0.0.1:9 does not answer"),
@@ -148,6 +151,16 @@ def test_errors_are_short_and_have_their_exit_code(
     assert said in done.err
     assert done.err.startswith("verdicts: ")
     assert done.err.count("\n") == 1
+
+
+def test_a_run_is_cancelled(run: Run) -> None:
+    asked = json.loads(run("reproduce", PAPER, "--kind", "PRE", "--json").out)
+    listed = run("runs", "--state", "queued").out
+    assert asked["id"] in listed
+    assert "queued, place 1" in listed
+    done = run("cancel", asked["id"])
+    assert (done.code, done.out) == (0, f"run {asked['id']} is cancelled\n")
+    assert json.loads(run("cancel", asked["id"], "--json").out)["state"] == "cancelled"
 
 
 def test_files_are_sent_to_the_service(run: Run, world: World, tmp_path: Path) -> None:

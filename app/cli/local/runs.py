@@ -17,8 +17,10 @@ from app.cli.whereabouts import running_service
 from app.client import Client, ClientError, Retries
 from app.client.models import Reproduction
 from app.core.queue import REQUEST_PATIENCE_S, Doorbell, make_celery
+from app.models import ReproductionState
 from app.papers.ids import PaperRef
-from app.reproductions.queries import read_reproduction
+from app.reproductions.cancel import cancel_reproduction
+from app.reproductions.queries import ReproductionFilter, list_reproductions, read_reproduction
 from app.reproductions.request import request_reproduction
 from app.reproductions.schemas import ReproductionPost
 from app.statistics.written import Notation
@@ -31,6 +33,20 @@ _API_S: Final = 5.0
 
 class LocalRuns(Local):
     """As `app.cli.source.Runs`."""
+
+    def runs(self, paper: str | None, state: str | None, limit: int) -> str:
+        """A page of runs."""
+        of_paper, of_state = PaperRef.parse(paper) if paper else None, ReproductionState(state) if state else None
+        wanted = ReproductionFilter(paper=of_paper, state=of_state)
+        with self.session() as session:
+            return list_reproductions(session, wanted, limit, None).model_dump_json()
+
+    def cancel(self, run_id: UUID) -> str:
+        """Cancel a run; the run as it is then."""
+        with self.session() as session:
+            cancel_reproduction(session, run_id)
+            session.flush()
+            return read_reproduction(session, run_id).model_dump_json()
 
     def ask(self, paper: str, wanted: Mapping[str, Any]) -> tuple[str, bool]:
         """Queue a run, or join the same one in flight."""
