@@ -1,6 +1,6 @@
 """A service anywhere, over HTTP."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Self
 from uuid import UUID
@@ -61,6 +61,18 @@ class Remote:
     def audit(self, subject: str | None, limit: int, cursor: str | None) -> str:
         """A page of the audit log."""
         return self._text(api.audit(subject).page(limit, cursor))
+
+    def register_webhook(self, url: str, events: Sequence[str]) -> str:
+        """Register a webhook; it, with its secret."""
+        return self._text(api.register_webhook(url, events))
+
+    def webhooks(self, limit: int) -> str:
+        """A page of webhooks."""
+        return self._text(api.webhooks().page(limit, None))
+
+    def remove_webhook(self, webhook_id: UUID) -> str:
+        """Remove a webhook; it, as it was last."""
+        return self._text(api.remove_webhook(webhook_id))
 
     def import_document(self, text: str) -> str:
         """Bring in a paper document with its verdicts; what it brought."""

@@ -1,6 +1,6 @@
 """Where a command gets its answers: the database of this machine, or a service anywhere. Both give the API's JSON."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +101,19 @@ class Runs(Protocol):
         """The verdict of a run that has ended."""
 
 
+class Webhooks(Protocol):
+    """What is asked of webhooks."""
+
+    def register_webhook(self, url: str, events: Sequence[str]) -> str:
+        """Register a webhook, of all events where none is named; it, with its secret."""
+
+    def webhooks(self, limit: int) -> str:
+        """A page of webhooks."""
+
+    def remove_webhook(self, webhook_id: UUID) -> str:
+        """Remove a webhook; it, as it was last."""
+
+
 Local: TypeAlias = Callable[[Path | None], T]
 """Makes what answers from the database that is found by the data folder, or by the environment."""
 PAPERS: Final[Lazy[Local[Papers]]] = Lazy("local.papers", "LocalPapers")
@@ -110,7 +123,8 @@ DRIVERS: Final[Lazy[Local[Drivers]]] = Lazy("local.drivers", "LocalDrivers")
 LOG: Final[Lazy[Local[Log]]] = Lazy("local.audit", "LocalLog")
 IMPORTS: Final[Lazy[Local[Imports]]] = Lazy("local.imports", "LocalImports")
 RUNS: Final[Lazy[Local[Runs]]] = Lazy("local.runs", "LocalRuns")
-LOCAL: Final[tuple[Lazy[Any], ...]] = (PAPERS, VERDICTS, CLAIMS, DRIVERS, LOG, IMPORTS, RUNS)
+WEBHOOKS: Final[Lazy[Local[Webhooks]]] = Lazy("local.webhooks", "LocalWebhooks")
+LOCAL: Final[tuple[Lazy[Any], ...]] = (PAPERS, VERDICTS, CLAIMS, DRIVERS, LOG, IMPORTS, RUNS, WEBHOOKS)
 _CONNECTED: Final[Lazy[Callable[[Path | None], object]]] = Lazy("connection", "connected")
 _REMOTE: Final[Lazy[Callable[[str, str | None], AbstractContextManager[Any]]]] = Lazy("remote", "Remote")
 

@@ -67,7 +67,16 @@ def test_where_nothing_runs_nothing_that_would_answer_is_loaded(tmp_path: Path) 
 
 def test_what_answers_here_is_what_answers_there() -> None:
     """Each side of a command has every method that it may be asked for, with the same parameters."""
-    protocols = (source.Papers, source.Verdicts, source.Claims, source.Drivers, source.Log, source.Imports, source.Runs)
+    protocols = (
+        source.Papers,
+        source.Verdicts,
+        source.Claims,
+        source.Drivers,
+        source.Log,
+        source.Imports,
+        source.Runs,
+        source.Webhooks,
+    )
     for lazy, protocol in zip(source.LOCAL, protocols, strict=True):
         here = lazy.load()
         for name, asked in vars(protocol).items():

@@ -163,6 +163,18 @@ def test_a_run_is_cancelled(run: Run) -> None:
     assert json.loads(run("cancel", asked["id"], "--json").out)["state"] == "cancelled"
 
 
+def test_a_webhook_is_registered_listed_and_removed(run: Run, world: World) -> None:
+    refused = run("webhooks", "register", "http://127.0.0.1:9/hook")
+    assert (refused.code, "https" in refused.err) == (1, True)
+    # An address by its number takes no look into the DNS.
+    made = json.loads(run("webhooks", "register", "https://93.184.215.14/", "--event", "verdict.issued", "--json").out)
+    assert made["secret"].startswith("whsec_")
+    assert (made["events"], made["owner"]) == (["verdict.issued"], world.key.partition(".")[0])
+    assert made["url"] in run("webhooks", "list").out
+    assert run("webhooks", "remove", made["id"]).out == f"{made['id']} is removed\n"
+    assert json.loads(run("webhooks", "list", "--json").out)["items"] == []
+
+
 def test_files_are_sent_to_the_service(run: Run, world: World, tmp_path: Path) -> None:
     document = run("import", str(GOLDEN), "--json")
     assert json.loads(document.out) == {"arxiv_id": "2111.09543", "verdicts": 1, "known": 0}
