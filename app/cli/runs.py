@@ -73,7 +73,7 @@ def runs(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """List runs, newest first, with their places in the queue."""
+    """List runs, newest first, and how far they are."""
     with source_of(RUNS, server, key, data_dir) as source:
         text = source.runs(paper, state, limit)
     typer.echo(text) if as_json else console.print(runs_table(Page[Reproduction].model_validate_json(text).items))

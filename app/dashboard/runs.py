@@ -30,7 +30,7 @@ from app.reproductions.queries import (
     list_reproductions,
     read_reproduction,
 )
-from app.reproductions.schemas import CourseRead, ReproductionRead
+from app.reproductions.schemas import CourseRead, ReproductionSummary
 from app.reproductions.workers import read_crew
 from app.statistics.metrics import MetricName
 from app.statistics.printed import ReportedValue
@@ -78,7 +78,7 @@ class Target:
 class Live:
     """A run with what it is measured against, how fast it goes, and its running estimate on an axis."""
 
-    run: ReproductionRead
+    run: ReproductionSummary
     target: Target
     rate: float | None
     left_s: float | None
@@ -89,7 +89,7 @@ class Live:
     reported: float
 
     @classmethod
-    def of(cls, run: ReproductionRead, target: Target) -> "Live":
+    def of(cls, run: ReproductionSummary, target: Target) -> "Live":
         """Rate and remaining time are of the run's whole life so far."""
         scale = Scale(target.reported - 4 * target.margin, target.reported + 4 * target.margin)
         rate, left = _pace(run)
@@ -107,7 +107,7 @@ class Live:
         )
 
 
-def _pace(run: ReproductionRead) -> tuple[float | None, float | None]:
+def _pace(run: ReproductionSummary) -> tuple[float | None, float | None]:
     """Examples a second between the start and the last sign of life, and the seconds that the rest takes at that."""
     until: datetime | None = run.finished_at or run.heartbeat_at
     if run.started_at is None or until is None or not run.progress.done:
@@ -124,13 +124,13 @@ def _pace(run: ReproductionRead) -> tuple[float | None, float | None]:
 class Ended:
     """A run that has ended, with its verdict and the numbers in the claim's unit."""
 
-    run: ReproductionRead
+    run: ReproductionSummary
     verdict: VerdictRead | None
     reported: str
     measured: str
 
     @classmethod
-    def of(cls, run: ReproductionRead, target: Target, verdicts: Mapping[UUID, VerdictRead]) -> "Ended":
+    def of(cls, run: ReproductionSummary, target: Target, verdicts: Mapping[UUID, VerdictRead]) -> "Ended":
         """What was measured is the verdict's estimate; without one, the accuracy where the run ended."""
         verdict = verdicts.get(run.verdict_id) if run.verdict_id else None
         value: float | None = run.estimate.value if run.estimate else None

@@ -157,7 +157,7 @@ def test_a_run_is_cancelled(run: Run) -> None:
     asked = json.loads(run("reproduce", PAPER, "--kind", "PRE", "--json").out)
     listed = run("runs", "--state", "queued").out
     assert asked["id"] in listed
-    assert "queued, place 1" in listed
+    assert listed.split()[-1] == "queued"
     done = run("cancel", asked["id"])
     assert (done.code, done.out) == (0, f"run {asked['id']} is cancelled\n")
     assert json.loads(run("cancel", asked["id"], "--json").out)["state"] == "cancelled"

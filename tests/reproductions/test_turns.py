@@ -20,7 +20,7 @@ from app.models import Reproduction, ReproductionState
 from app.reproductions.cancel import cancel_reproduction
 from app.reproductions.errors import NotRequesterError, QuotaExceededError
 from app.reproductions.lease import take_run
-from app.reproductions.queries import ReproductionFilter, list_reproductions, read_reproduction
+from app.reproductions.queries import read_reproduction
 from app.reproductions.request import request_reproduction
 from app.reproductions.schemas import ReproductionPost
 from tests.factories.databases import opened
@@ -243,22 +243,6 @@ MANY = f"""
         'id', gen_random_uuid(), 'evidence_id', numbered.id, 'turn', numbered.n, 'config_digest', numbered.id
     ))).* FROM reproductions r, numbered WHERE r.id = :id
 """  # noqa: S608  # a number of our own
-
-
-def test_a_list_says_the_same_places_as_the_runs_themselves(
-    database: Database, subject: Subject, keys: list[KeyCreated]
-) -> None:
-    for i in range(9):
-        ask(database, subject, keys[i % len(keys)], priority=i % 3)
-    take(database)
-    with database.unit_of_work() as session:
-        for state in (None, ReproductionState.queued, ReproductionState.running):
-            listed = list_reproductions(session, ReproductionFilter(state=state), 50, None).items
-            assert listed
-            for run in listed:
-                assert run.queue_position == read_reproduction(session, run.id).queue_position
-        places = [run.queue_position for run in list_reproductions(session, ReproductionFilter(), 50, None).items]
-    assert sorted(place for place in places if place) == list(range(1, 9))
 
 
 def test_taking_reads_the_first_entry_of_an_index_however_many_wait(
