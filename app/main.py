@@ -37,6 +37,7 @@ from app.core.settings import Settings
 from app.core.short_cut import ShortCut
 from app.core.telemetry import start_telemetry, stop_telemetry
 from app.core.web import add_problem_schema
+from app.dashboard.errors import install_error_pages
 from app.dashboard.render import compile_all
 from app.events.feed import Feed
 from app.events.metrics import StreamMetrics
@@ -157,6 +158,7 @@ def create_app(settings: Settings | None = None) -> Service:
     app.state.downloads = Downloads(app.state.database, settings.exports)
     app.state.signing_key = SigningKey.read(settings.signing_key_file) if settings.signing_key_file else None
     install_error_handlers(app)
+    install_error_pages(app)
     parts = (operations, metrics, v1(), *WELL_KNOWN, site())
     app.router.routes.extend(route for part in parts for route in part.routes)
     return app

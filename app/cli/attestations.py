@@ -8,14 +8,19 @@ import typer
 from rich.text import Text
 
 from app.cli.failures import DIGEST_MISMATCH, RECOMPUTATION_DIFFERS, REFUSED, SIGNATURE_WRONG, UNREACHABLE, CommandError
+from app.cli.lazy import Passing
+from app.cli.numbers import shown
 from app.cli.options import JsonOption
 from app.cli.plain import plain
 from app.cli.show import console, status_text
 from app.exports.signing import SignatureError, SigningKeyError, create_key, read_public_key
 from app.exports.verify import AttestationError, DigestMismatchError, RecomputationError, Verified
 from app.exports.verify import verify as check
+from app.statistics.written import Notation, confidence
 
-signing_key: Final = typer.Typer(no_args_is_help=True, help="Make the key that attestations are signed with.")
+signing_key: Final = typer.Typer(
+    cls=Passing, no_args_is_help=True, help="Make the key that attestations are signed with."
+)
 _CODES: Final = {
     SignatureError: SIGNATURE_WRONG,
     DigestMismatchError: DIGEST_MISMATCH,
@@ -92,10 +97,14 @@ def _show(found: Verified) -> None:
     claim = predicate.claim
     signature = f"good, of key {found.signed_by}" if found.signed_by else "not checked"
     counted = "counted anew from the predictions" if found.recounted else "as the attestation states them"
-    head = Text.assemble(status_text(predicate.verdict.status), f"  confidence {predicate.verdict.confidence:g}")
+    sure = confidence(predicate.verdict.confidence)
+    notation = Notation(claim.unit, len(claim.reported_value.partition(".")[2]))
+    head = Text.assemble(status_text(predicate.verdict.status), f"  confidence {sure}")
     console.print(head)
     for line in (
-        f"claim      {claim.reported_value} {claim.unit}: {claim.row}, {claim.column}, of {predicate.paper.arxiv_id}",
+        f"claim      {claim.row}, {claim.column}, of {predicate.paper.arxiv_id}",
+        f"reported   {shown(notation.printed(claim.reported_value))}",
+        f"measured   {shown(notation.share(predicate.decision.estimate))}",
         f"signature  {signature}",
         f"files      {', '.join(found.files) or 'none compared'}",
         f"counts     {predicate.measurement.correct} of {predicate.measurement.n}, {counted}",

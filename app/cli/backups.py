@@ -13,8 +13,8 @@ from app.backup.archive import Manifest
 from app.backup.load import load
 from app.backup.save import Progress as Report
 from app.backup.save import save
+from app.cli.connection import connected, settings_of
 from app.cli.options import DataDirOption
-from app.cli.service import connected, settings_of
 from app.cli.show import console
 from app.core.db import Database
 from app.core.settings import Settings

@@ -2,18 +2,32 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
 from app.cli.failures import UNREACHABLE, CommandError
+from app.cli.lazy import Passing
 from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, ServerOption
 from app.cli.plain import plain
 from app.cli.show import claims_table, console
 from app.cli.source import CLAIMS, source_of
 from app.client.models import Claim, ClaimsImported, Page
 
-claims: Final = typer.Typer(no_args_is_help=True, help="The numbers that a paper reports.")
+
+class _Claims(Passing):
+    def found(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401  # typer's own types are private
+        """The command that is called; what names none is a paper, whose claims are listed."""
+        named = args[0] in self.commands or args[0].startswith("-")
+        return super().found(ctx, args if named else ["list", *args])
+
+
+claims: Final = typer.Typer(
+    cls=_Claims,
+    no_args_is_help=True,
+    subcommand_metavar="PAPER | COMMAND [ARGS]...",
+    help="The numbers that a paper reports. `verdicts claims PAPER` lists them.",
+)
 _MEDIA: Final = {
     ".csv": "text/csv",
     ".md": "text/markdown",

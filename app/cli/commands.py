@@ -1,12 +1,13 @@
 """The commands: which there are, what each does in a line, and which module it is in."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib import metadata
 from typing import Annotated, ClassVar, Final
 
 import typer
 
 from app.cli.lazy import Entry, Lazy, LazyGroup
+from app.cli.options import DataDirOption, GivenKeyOption, GivenServerOption
 
 EXIT_CODES: Final = """
 Exit codes: 0 done; 1 refused; 2 wrong usage; 3 no such thing; 4 the run ended without a verdict; 5 the service, its
@@ -20,6 +21,8 @@ _TABLE: Final = (
     ("claims", "claims", "claims", "The numbers that a paper reports."),
     ("drivers", "drivers", "drivers", "List the drivers."),
     ("reproduce", "runs", "reproduce", "Ask for a reproduction of a claim."),
+    ("runs", "runs", "runs", "List runs, newest first, and how far they are."),
+    ("cancel", "runs", "cancel", "Cancel a run. A worker that is at it stops at its next heartbeat."),
     ("follow", "runs", "follow", "Follow a run to its end, and print its verdict."),
     ("import", "importing", "import_", "Import a paper: its metadata from arXiv, or its document with all verdicts."),
     ("verify", "attestations", "verify", "Check an attestation offline: signature, files, and the decision itself."),
@@ -51,7 +54,7 @@ app: Final = typer.Typer(
 
 def _say_version(wanted: bool) -> None:  # noqa: FBT001  # as Typer calls it
     if wanted:
-        typer.echo(version("paper-verdicts"))
+        typer.echo(metadata.version("paper-verdicts"))
         raise typer.Exit
 
 
@@ -61,5 +64,14 @@ VersionOption = Annotated[
 
 
 @app.callback()
-def _all(_: VersionOption = False) -> None:  # noqa: FBT002
-    """Re-measure the numbers that papers report, and read the verdicts."""
+def _all(
+    version: VersionOption = False,  # noqa: FBT002
+    server: GivenServerOption = None,
+    key: GivenKeyOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Re-measure the numbers that papers report, and read the verdicts.
+
+    --server, --key and --data-dir go before the command or after it.
+    """
+    del version, server, key, data_dir  # typer's context has them, and hands them on (app.cli.lazy)

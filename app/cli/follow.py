@@ -10,11 +10,13 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from app.cli.failures import INTERRUPTED, UNREACHABLE, CommandError
 from app.cli.plain import plain
+from app.cli.runs_table import stage_of
 from app.cli.show import aside
 from app.cli.source import Runs, Watch
 from app.cli.verdict_panel import estimate_text
 from app.client import LostSightError, NoVerdictError
 from app.client.models import Reproduction
+from app.statistics.written import Notation
 
 PATIENCE_S: Final = 300.0
 
@@ -30,13 +32,17 @@ class Follower:
         self._is_seen = False
         self._where = f" --server {server}" if server else f" --data-dir {data_dir}" if data_dir else ""
 
+    def again(self, run_id: UUID) -> str:
+        """The command that follows a run of the same service."""
+        return f"verdicts follow {run_id}{self._where}"
+
     def follow(self, run_id: UUID, *, known: bool = False) -> str:
         """Show the run's progress until it ends; its verdict as JSON. Raises NoVerdictError where it has none.
 
         Whatever else ends it, the run goes on, and how to take it up again is said, once it is `known` to be there.
         """
         self._is_seen = known
-        again = f"the run {run_id} goes on; to follow it again: verdicts follow {run_id}{self._where}"
+        again = f"the run {run_id} goes on; to follow it again: {self.again(run_id)}"
         try:
             return self.watch(run_id)
         except NoVerdictError:
@@ -55,7 +61,7 @@ class Follower:
 
     def watch(self, run_id: UUID) -> str:
         """The same without a word about the way back, for who stops the run by stopping everything."""
-        with _shown() as shown:
+        with _shown(self._source) as shown:
             watch = Watch(self._patience_s, _Away(shown))
             last = None
             for run in self._source.updates(run_id, watch):
@@ -90,7 +96,7 @@ class _Away:
 
 
 @contextmanager
-def _shown() -> Iterator[_Shown]:
+def _shown(source: Runs) -> Iterator[_Shown]:
     """A bar in a terminal, lines elsewhere."""
     if not aside.is_terminal:
         yield _Lines()
@@ -104,14 +110,15 @@ def _shown() -> Iterator[_Shown]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=aside) as progress:
-        yield _Bar(progress)
+        yield _Bar(progress, source)
 
 
 class _Bar:
     """One line that is drawn again and again."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self, progress: Progress, source: Runs) -> None:
+        self._progress, self._source = progress, source
+        self._notation: Notation | None = None
         self._task: TaskID | None = None
 
     def see(self, run: Reproduction) -> None:
@@ -123,10 +130,17 @@ class _Bar:
             self._task,
             completed=run.progress.done,
             total=run.progress.total,
-            what=_stage(run),
+            what=stage_of(run),
             total_text=f"{run.progress.total:,}" if run.progress.total else "?",
-            estimate=estimate_text(run.estimate),
+            estimate=self._estimate(run),
         )
+
+    def _estimate(self, run: Reproduction) -> str:
+        if run.estimate is None:
+            return ""
+        if self._notation is None:
+            self._notation = self._source.notation(run.claim_id)
+        return estimate_text(run.estimate, self._notation)
 
     def say(self, words: str) -> None:
         """A line above it."""
@@ -143,7 +157,7 @@ class _Lines:
         """Say what it does now, if that is something new."""
         if not self._last:
             self.say(_name(run))
-        if (stage := _stage(run)) != self._last:
+        if (stage := stage_of(run)) != self._last:
             self._last = stage
             self.say(stage)
 
@@ -154,7 +168,3 @@ class _Lines:
 
 def _name(run: Reproduction) -> str:
     return f"{run.driver} on {run.paper_arxiv_id}, run {run.id}"
-
-
-def _stage(run: Reproduction) -> str:
-    return plain(run.state if run.done else run.stage or run.state).replace("_", " ")

@@ -11,12 +11,14 @@ from rich.text import Text
 from app.access.keys import create_key, list_keys, revoke_key
 from app.access.schemas import KeyRead
 from app.access.scopes import Scope
+from app.cli.connection import connected
+from app.cli.lazy import Passing
 from app.cli.options import DataDirOption, JsonOption
 from app.cli.plain import plain
-from app.cli.service import connected, session_of
+from app.cli.service import session_of
 from app.cli.show import console
 
-keys: Final = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+keys: Final = typer.Typer(cls=Passing, no_args_is_help=True, help="Make, list and revoke API keys.")
 
 
 @keys.command()

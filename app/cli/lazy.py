@@ -1,6 +1,7 @@
 """What is loaded when it is asked for: the module of a command, the database behind it. The reasons: decision 0027."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar, Final, Generic, TypeVar, cast
@@ -13,6 +14,9 @@ from app.cli.failures import UNREACHABLE, CommandError
 
 T = TypeVar("T")
 _OURS: Final = frozenset({"app", "workers"})
+_BEFORE: Final = {"server": "--server", "key": "--key", "data_dir": "--data-dir"}
+CALLED: Final[ContextVar[tuple[str, ...]]] = ContextVar("called", default=())
+"""The words of the command that is called: `claims`, `import`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,39 @@ class Commands(Mapping[str, Any]):
         return len(self._table)
 
 
-class LazyGroup(TyperGroup):
+_SAID: Final[Lazy[Callable[[typer.BadParameter], str]]] = Lazy("wrong_usage", "said_of_usage")
+
+
+class Passing(TyperGroup):
+    """Commands that take the options about where the service is before their own name, too."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401  # typer's own types are private
+        """The command that is called, with what was said before its name; what it says itself comes later and wins."""
+        name, command, rest = self.found(ctx, args)
+        CALLED.set((*(CALLED.get() if ctx.parent else ()), name))
+        if command is None or isinstance(command, TyperGroup):
+            return name, command, rest
+        taken = {option for parameter in command.params for option in parameter.opts}
+        said = [(_BEFORE[one], value) for one, value in ctx.find_root().params.items() if one in _BEFORE and value]
+        for option, _ in said:
+            if option not in taken:
+                ctx.fail(f"`verdicts {' '.join(CALLED.get())}` takes no {option}.")
+        return name, command, [*(word for option, value in said for word in (option, str(value))), *rest]
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  # as above
+        """Carry the command out; what is wrong with a value is said in our words."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = _SAID.load()(error)
+            raise
+
+    def found(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401  # as above
+        """As `resolve_command` of every group."""
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(Passing):
     """Lists commands by what the table says of them; loads the one that is called."""
 
     table: ClassVar[Mapping[str, Entry]] = {}
@@ -89,7 +125,7 @@ class LazyGroup(TyperGroup):
         found = self.table.get(cmd_name)
         return TyperCommand(cmd_name, help=found.help) if found else None
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401  # as above
+    def found(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401  # as above
         """The command that is called, loaded."""
-        name, shown, rest = super().resolve_command(ctx, args)
+        name, shown, rest = super().found(ctx, args)
         return name, self.commands[name] if shown is not None and name is not None else None, rest

@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from app.catalogue.load import load_catalogue
+from app.cli.connection import connected
 from app.cli.options import DataDirOption
-from app.cli.service import connected, session_of
+from app.cli.service import session_of
 from app.cli.show import console
 from app.core.migrate import upgrade
 

@@ -1,32 +1,40 @@
-"""Shares and what lies between them, in a terminal: all in percent, so that one can be held against the other."""
+"""Numbers in a terminal: written as everywhere (app.statistics.written), in characters that every terminal has."""
 
+from decimal import Decimal
+from math import log10
 from typing import Final
 
-_DIGITS: Final = 2
+from app.client.models import Decision
+from app.statistics.written import MINUS, NARROW, Notation
+
+_LEAST_HALF_DIGIT: Final = 1e-12
+"""Of a smaller one nothing is left beside a margin in floating point."""
 
 
-def share(value: float) -> str:
-    """A share of 1 in percent: `91.34 %`."""
-    return f"{100 * value:.{_DIGITS}f} %"
+def shown(text: str) -> str:
+    """The number as a terminal has it: with a plain blank, and a minus that can be typed."""
+    return text.replace(NARROW, " ").replace(MINUS, "-")
 
 
-def span(interval: tuple[float, float]) -> str:
-    """Two shares of 1 in percent: `90.41 % to 92.69 %`."""
-    return f"{share(interval[0])} to {share(interval[1])}"
+def notation_of(reported: float, decision: Decision | None) -> Notation:
+    """How the numbers of a verdict are written, from what it says of its claim.
+
+    What is above 1 can only be a percentage. The last printed digit is in the margin; where nothing is known of it, the
+    digits are those of the number itself.
+    """
+    exponent = Decimal(repr(reported)).as_tuple().exponent
+    decimals = max(0, -exponent) if isinstance(exponent, int) else 0
+    if decision is None:
+        return Notation("percent" if reported > 1 else "fraction", decimals)
+    is_percent = reported > 1 or abs(decision.reported - reported) > abs(100 * decision.reported - reported)
+    half = (decision.margin - decision.delta) * (100 if is_percent else 1)
+    if half > _LEAST_HALF_DIGIT:
+        decimals = max(0, round(-log10(2 * half)))
+    return Notation("percent" if is_percent else "fraction", decimals)
 
 
-def points(difference: float) -> str:
-    """A difference of shares in percentage points, with as many digits as it has, two at least: `1.05 points`."""
-    text = f"{100 * difference:.4f}".rstrip("0")
-    whole, _, digits = text.partition(".")
-    return f"{whole}.{digits:0<{_DIGITS}} points"
-
-
-def reported(value: float) -> str:
-    """A reported value in percent, and as the paper prints it, where that is something else."""
-    return as_printed(value) if value > 1 else f"{share(value)}, printed as {value!r}"
-
-
-def as_printed(value: float) -> str:
-    """A reported value as the paper prints it. What is above 1 can only be a percentage."""
-    return f"{value!r} %" if value > 1 else repr(value)
+def reported(value: float, notation: Notation) -> str:
+    """The claim's number, and as the paper prints it, where that has more digits than can be read."""
+    short = shown(notation.printed(value))
+    whole = repr(value)
+    return short if float(short.partition(" ")[0]) == value else f"{short}, printed as {whole}"

@@ -1,7 +1,8 @@
 """Options that several commands have."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
+from uuid import UUID
 
 import typer
 
@@ -12,23 +13,24 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LimitOption = Annotated[int, typer.Option(min=1, max=200, help="How many at most.")]
 HostOption = Annotated[str, typer.Option(help="The address to listen on.")]
 PortOption = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
+_SERVER: Final = "Ask the service at this address, over HTTP, instead of the database here."
+_KEY: Final = "The API key for --server. The variable is safer: others see what is on a command line."
 ServerOption = Annotated[
     str | None,
-    typer.Option(
-        "--server",
-        envvar="VERDICTS_SERVER",
-        metavar="URL",
-        help="Ask the service at this address, over HTTP, instead of the database here.",
-        show_default=False,
-    ),
+    typer.Option("--server", envvar="VERDICTS_SERVER", metavar="URL", help=_SERVER, show_default=False),
 ]
 KeyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--key",
-        envvar="VERDICTS_KEY",
-        metavar="KEY",
-        help="The API key for --server. The variable is safer: others see what is on a command line.",
-        show_default=False,
-    ),
+    str | None, typer.Option("--key", envvar="VERDICTS_KEY", metavar="KEY", help=_KEY, show_default=False)
 ]
+GivenServerOption = Annotated[str | None, typer.Option("--server", metavar="URL", help=_SERVER, show_default=False)]
+GivenKeyOption = Annotated[str | None, typer.Option("--key", metavar="KEY", help=_KEY, show_default=False)]
+"""Before the command: the variables are the command's own to read."""
+
+
+def id_of(text: str) -> UUID:
+    """An id as it is typed. Raises typer.BadParameter."""
+    try:
+        return UUID(text)
+    except ValueError as error:
+        message = f"{text!r} is no id: ids are UUIDs, like 01a21525-639b-74c9-add1-2f7c9106dcf1"
+        raise typer.BadParameter(message) from error

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
+from app.cli.document_panel import document_panel, standing
 from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, ServerOption
-from app.cli.show import console, document_panel, papers_table
-from app.cli.source import PAPERS, source_of
-from app.client.models import Page, PaperDocument, PaperSummary
+from app.cli.show import console, papers_table
+from app.cli.source import PAPERS, VERDICTS, source_of
+from app.client.models import Page, PaperDocument, PaperSummary, Verdict
 
 
 def papers(
@@ -34,4 +35,10 @@ def show(
     """Show a paper's document: its verdicts as they stand."""
     with source_of(PAPERS, server, key, data_dir) as source:
         text = source.paper(paper)
-    typer.echo(text) if as_json else console.print(document_panel(PaperDocument.model_validate_json(text)))
+    if as_json:
+        typer.echo(text)
+        return
+    document = PaperDocument.model_validate_json(text)
+    with source_of(VERDICTS, server, key, data_dir) as verdicts:
+        whole = [Verdict.model_validate_json(verdicts.whole_verdict(one.id)) for one in standing(document)]
+    console.print(document_panel(document, whole))

@@ -1,4 +1,4 @@
-"""`verdicts reproduce` and `verdicts follow`."""
+"""`verdicts reproduce`, `verdicts runs`, `verdicts follow` and `verdicts cancel`."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -7,11 +7,12 @@ import typer
 
 from app.cli.failures import UNEXPECTED_VERDICT, CommandError
 from app.cli.follow import PATIENCE_S, Follower
-from app.cli.options import DataDirOption, JsonOption, KeyOption, ServerOption
+from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, ServerOption, id_of
+from app.cli.runs_table import runs_table, stage_of
 from app.cli.show import console
 from app.cli.source import RUNS, source_of
 from app.cli.verdict_panel import verdict_panel
-from app.client.models import Reproduction, Verdict
+from app.client.models import Page, Reproduction, Verdict
 
 ExpectOption = Annotated[
     Literal["reproduced", "not_reproduced", "inconclusive"] | None,
@@ -26,7 +27,9 @@ PatienceOption = Annotated[
 def reproduce(
     paper: str,
     driver: Annotated[str | None, typer.Option(help="Which driver; needed where a claim has several.")] = None,
-    claim: Annotated[UUID | None, typer.Option(help="Which claim; default: the headline claim.")] = None,
+    claim: Annotated[
+        UUID | None, typer.Option(parser=id_of, metavar="ID", help="Which claim; default: the headline claim.")
+    ] = None,
     kind: Annotated[
         Literal["POST", "PRE"], typer.Option(help="Check the paper before (PRE) or after its publication.")
     ] = "POST",
@@ -49,16 +52,50 @@ def reproduce(
     with source_of(RUNS, server, key, data_dir) as source:
         text, joined = source.ask(paper, wanted | {"priority": priority, "force": force})
         run = Reproduction.model_validate_json(text)
+        follower = Follower(source, patience, server, data_dir)
         if not wait:
-            words = f"run {run.id} is {run.state}" + (" (the same one was in flight)" if joined else "")
-            typer.echo(text) if as_json else console.print(f"{words}; to follow it: verdicts follow {run.id}")
+            words = f"run {run.id} is {stage_of(run)}" + (" (the same one was in flight)" if joined else "")
+            typer.echo(text if as_json else f"{words}; to follow it: {follower.again(run.id)}")
             return
-        text = Follower(source, patience, server, data_dir).follow(run.id, known=True)
+        text = follower.follow(run.id, known=True)
     _conclude(text, expect, as_json=as_json)
 
 
+def runs(
+    paper: Annotated[str | None, typer.Option(metavar="PAPER", help="Only of this paper.")] = None,
+    state: Annotated[
+        Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"] | None,
+        typer.Option(help="Only in this state."),
+    ] = None,
+    limit: LimitOption = 20,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """List runs, newest first, and how far they are."""
+    with source_of(RUNS, server, key, data_dir) as source:
+        text = source.runs(paper, state, limit)
+    typer.echo(text) if as_json else console.print(runs_table(Page[Reproduction].model_validate_json(text).items))
+
+
+def cancel(
+    run: Annotated[UUID, typer.Argument(parser=id_of, help="The run's id.")],
+    server: ServerOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Cancel a run. A worker that is at it stops at its next heartbeat."""
+    with source_of(RUNS, server, key, data_dir) as source:
+        text = source.cancel(run)
+    ended = Reproduction.model_validate_json(text)
+    words = "is cancelled" if ended.done else "is being cancelled: its worker stops at its next heartbeat"
+    typer.echo(text if as_json else f"run {ended.id} {words}")
+
+
 def follow(
-    run: Annotated[UUID, typer.Argument(help="The run's id.")],
+    run: Annotated[UUID, typer.Argument(parser=id_of, help="The run's id.")],
     expect: ExpectOption = None,
     patience: PatienceOption = PATIENCE_S,
     server: ServerOption = None,

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from app.cli.connection import connected
 from app.cli.devices import worker_services
 from app.cli.options import DataDirOption, HostOption, PortOption
-from app.cli.service import connected
 from app.core.quick import quick
 from app.core.settings import Settings
 from app.embedded import Supervisor

@@ -4,21 +4,19 @@ from collections.abc import Iterable
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.numbers import as_printed, reported, share
+from app.cli.numbers import shown
 from app.cli.plain import plain
 from app.client.models import (
     AuditEntry,
     Claim,
-    DocumentVerdict,
     Driver,
-    PaperDocument,
     PaperSummary,
 )
+from app.statistics.written import Notation
 
 console: Final = Console()
 aside: Final = Console(stderr=True)
@@ -47,7 +45,7 @@ def papers_table(papers: Iterable[PaperSummary]) -> Table:
     table.add_column("paper", no_wrap=True)
     table.add_column("title", ratio=1)
     table.add_column("verdict", no_wrap=True)
-    table.add_column("issued", no_wrap=True)
+    table.add_column("issued (UTC)", no_wrap=True)
     for paper in papers:
         issued = f"{paper.newest_verdict_at:%Y-%m-%d %H:%M}" if paper.newest_verdict_at else ""
         table.add_row(any_text(paper.arxiv_id), line_text(paper.title), status_text(paper.status), issued)
@@ -58,13 +56,13 @@ def claims_table(claims: Iterable[Claim]) -> Table:
     """Claims, one a line; the headline claim is marked."""
     table = Table(box=None, pad_edge=False)
     table.add_column("claim", no_wrap=True)
-    table.add_column("where", ratio=1)
+    table.add_column("what", ratio=1)
     table.add_column("reported", no_wrap=True, justify="right")
     table.add_column("drivers", no_wrap=True, justify="right")
     for claim in claims:
-        where = f"{'* ' if claim.is_headline else ''}{claim.section}, {claim.row}, {claim.column}"
-        reported = f"{claim.reported_value:.{claim.decimals}f}{' %' if claim.unit == 'percent' else ''}"
-        table.add_row(str(claim.id), line_text(where), reported, str(len(claim.drivers)))
+        what = f"{'* ' if claim.is_headline else ''}{claim.row}, {claim.column}"
+        printed = shown(Notation.of(claim).printed(claim.reported_value))
+        table.add_row(str(claim.id), line_text(what), printed, str(len(claim.drivers)))
     return table
 
 
@@ -83,9 +81,16 @@ def _measures(driver: Driver) -> str:
     try:
         claim, data, piece = driver.spec["claim"], driver.spec["data"], driver.spec["slice"]
         size = piece["size"] or data["size"]
-        printed = as_printed(float(claim["reported_value"]))
+        value = claim["reported_value"]
+        printed = shown(Notation(claim["unit"], len(value.partition(".")[2])).printed(value))
         return f"{claim['row']}: {printed} on {data['name']} {data['split']}, {piece['kind']} {size:,}"
-    except (KeyError, TypeError, ValueError):  # another version of the service may specify drivers otherwise
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        AttributeError,
+    ):  # another version of the service may specify drivers otherwise
         return driver.description
 
 
@@ -101,22 +106,6 @@ def audit_table(entries: Iterable[AuditEntry]) -> Table:
     return table
 
 
-def document_panel(document: PaperDocument) -> Panel:
-    """A paper with its verdicts."""
-    paper = document.paper
-    facts = [paper.primary_category, paper.venue, f"version {document.latest_version.version}"]
-    lines: list[RenderableType] = [
-        any_text(paper.title, style="bold"),
-        any_text(" · ".join(fact for fact in facts if fact) + (" · withdrawn" if paper.withdrawn else ""), style="dim"),
-    ]
-    for verdict in (document.verdicts.post, document.verdicts.pre):
-        if verdict is not None:
-            lines += [Text(""), *_verdict_lines(verdict)]
-    if document.verdict is None:
-        lines += [Text(""), status_text(None)]
-    return boxed(paper.arxiv_id, lines)
-
-
 def boxed(title: str, lines: Iterable[RenderableType]) -> Panel:
     """Lines about one thing, in a box."""
     return Panel(Group(*lines), title=any_text(title), title_align="left", width=min(100, console.width))
@@ -130,16 +119,3 @@ def facts(named: Iterable[tuple[str, str]]) -> Table:
     for name, words in named:
         table.add_row(Text(name, style="dim"), any_text(words))
     return table
-
-
-def _verdict_lines(verdict: DocumentVerdict) -> list[RenderableType]:
-    cited = verdict.claim_citation
-    first = Text.assemble((f"{verdict.kind}  ", "bold"), status_text(verdict.status))
-    first.append(f"  confidence {verdict.confidence:g}, protocol {verdict.protocol_match}")
-    named = (
-        ("claim", f"{cited.row}, {cited.column} ({cited.section})"),
-        ("reported", f"{reported(cited.reported_value)} ({cited.reported_metric})"),
-        ("measured", share(verdict.score)),
-        ("issued", f"{verdict.computed_at:%Y-%m-%d %H:%M:%S} UTC by {verdict.agent_version}"),
-    )
-    return [first, Padding(facts(named), (0, 0, 0, 6))]

@@ -1,6 +1,6 @@
 """Where a command gets its answers: the database of this machine, or a service anywhere. Both give the API's JSON."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ import app.cli.client_failures  # noqa: F401  # who asks a service, or follows a
 from app.cli.failures import CommandError
 from app.cli.lazy import Lazy
 from app.client.models import Reproduction
+from app.statistics.written import Notation
 
 T = TypeVar("T")
 
@@ -32,6 +33,13 @@ class Papers(Protocol):
 
     def paper(self, paper: str) -> str:
         """A paper document."""
+
+
+class Verdicts(Protocol):
+    """What is asked of verdicts."""
+
+    def whole_verdict(self, verdict_id: UUID) -> str:
+        """A verdict with its decision, which the document of its paper leaves out."""
 
 
 class Claims(Protocol):
@@ -74,8 +82,17 @@ class Imports(Protocol):
 class Runs(Protocol):
     """What is asked of runs."""
 
+    def runs(self, paper: str | None, state: str | None, limit: int) -> str:
+        """A page of runs."""
+
+    def cancel(self, run_id: UUID) -> str:
+        """Cancel a run; the run as it is then."""
+
     def ask(self, paper: str, wanted: Mapping[str, Any]) -> tuple[str, bool]:
         """Ask for a run; the run, and whether it is known to have been in flight already."""
+
+    def notation(self, claim_id: UUID) -> Notation:
+        """How the numbers of a claim are written; in per cent, where that cannot be asked just now."""
 
     def updates(self, run_id: UUID, watch: Watch) -> Iterator[Reproduction]:
         """The run whenever it has changed, until it has ended."""
@@ -84,15 +101,31 @@ class Runs(Protocol):
         """The verdict of a run that has ended."""
 
 
+class Webhooks(Protocol):
+    """What is asked of webhooks."""
+
+    def register_webhook(self, url: str, events: Sequence[str]) -> str:
+        """Register a webhook, of all events where none is named; it, with its secret."""
+
+    def webhooks(self, limit: int) -> str:
+        """A page of webhooks."""
+
+    def remove_webhook(self, webhook_id: UUID) -> str:
+        """Remove a webhook; it, as it was last."""
+
+
 Local: TypeAlias = Callable[[Path | None], T]
 """Makes what answers from the database that is found by the data folder, or by the environment."""
 PAPERS: Final[Lazy[Local[Papers]]] = Lazy("local.papers", "LocalPapers")
+VERDICTS: Final[Lazy[Local[Verdicts]]] = Lazy("local.verdicts", "LocalVerdicts")
 CLAIMS: Final[Lazy[Local[Claims]]] = Lazy("local.claims", "LocalClaims")
 DRIVERS: Final[Lazy[Local[Drivers]]] = Lazy("local.drivers", "LocalDrivers")
 LOG: Final[Lazy[Local[Log]]] = Lazy("local.audit", "LocalLog")
 IMPORTS: Final[Lazy[Local[Imports]]] = Lazy("local.imports", "LocalImports")
 RUNS: Final[Lazy[Local[Runs]]] = Lazy("local.runs", "LocalRuns")
-LOCAL: Final[tuple[Lazy[Any], ...]] = (PAPERS, CLAIMS, DRIVERS, LOG, IMPORTS, RUNS)
+WEBHOOKS: Final[Lazy[Local[Webhooks]]] = Lazy("local.webhooks", "LocalWebhooks")
+LOCAL: Final[tuple[Lazy[Any], ...]] = (PAPERS, VERDICTS, CLAIMS, DRIVERS, LOG, IMPORTS, RUNS, WEBHOOKS)
+_CONNECTED: Final[Lazy[Callable[[Path | None], object]]] = Lazy("connection", "connected")
 _REMOTE: Final[Lazy[Callable[[str, str | None], AbstractContextManager[Any]]]] = Lazy("remote", "Remote")
 
 
@@ -100,6 +133,7 @@ _REMOTE: Final[Lazy[Callable[[str, str | None], AbstractContextManager[Any]]]] =
 def source_of(local: Lazy[Local[T]], server: str | None, key: str | None, data_dir: Path | None) -> Iterator[T]:
     """The service that is named, else the database. Raises CommandError where both are, or neither is to be found."""
     if server is None:
+        _CONNECTED.load()(data_dir)  # where nothing runs, that is said before a second goes by on what would answer
         yield local.load()(data_dir)
         return
     if data_dir is not None:

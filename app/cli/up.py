@@ -11,11 +11,12 @@ import httpx
 import typer
 
 from app.catalogue.load import load_catalogue
+from app.cli.connection import settings_of
 from app.cli.devices import worker_services
 from app.cli.failures import UNREACHABLE, CommandError
 from app.cli.first_runs import reproduce_missing
 from app.cli.options import DataDirOption, HostOption, PortOption
-from app.cli.service import session_of, settings_of
+from app.cli.service import session_of
 from app.cli.show import console
 from app.cli.steps import Steps
 from app.cli.whereabouts import noted

@@ -6,52 +6,56 @@ from typing import Final
 from rich.panel import Panel
 from rich.text import Text
 
-from app.cli.numbers import points, reported, share, span
+from app.cli.numbers import notation_of, reported, shown
 from app.cli.show import boxed, facts, status_text
 from app.client.models import Decision, RunningEstimate, Verdict
+from app.statistics.written import Notation, confidence
 
 _ESTIMAND: Final = {"finite_population": "on this split", "superpopulation": "for new items"}
 
 
 def verdict_panel(verdict: Verdict) -> Panel:
     """The verdict with its numbers."""
-    head = Text.assemble(status_text(verdict.status), f"  confidence {verdict.confidence:g}")
+    head = Text.assemble(status_text(verdict.status), f"  confidence {confidence(verdict.confidence)}")
     return boxed(verdict.paper_arxiv_id, [head, Text(""), facts(_facts(verdict))])
 
 
-def estimate_text(estimate: RunningEstimate | None) -> str:
+def estimate_text(estimate: RunningEstimate, notation: Notation) -> str:
     """What a run says so far."""
-    if estimate is None:
-        return ""
-    low, high = (100 * end for end in estimate.interval_95)
-    return f"{share(estimate.value)} [{low:.2f}, {high:.2f}]"
+    return shown(f"{notation.share(estimate.value)} [{notation.span(estimate.interval_95)}]")
 
 
 def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
     cited, decision, axes = verdict.claim_citation, verdict.estimate, verdict.protocol_axes
+    notation = notation_of(cited.reported_value, decision)
     yield "claim", f"{cited.row}, {cited.column} ({cited.section})"
-    yield "reported", f"{reported(cited.reported_value)} ({cited.reported_metric})"
+    yield "reported", f"{reported(cited.reported_value, notation)} ({cited.reported_metric})"
     if decision:
-        yield from _decided(decision)
+        yield from decided(decision, notation)
         yield "confidence", _meant(decision, verdict.protocol_match)
     else:
-        yield "measured", share(verdict.score)
+        yield "measured", shown(notation.share(verdict.score))
     if axes:
         protocol = f"model {axes.model}, data {axes.data}, metric {axes.metric}, inference {axes.inference}"
         yield "protocol", f"{verdict.protocol_match}: {protocol}"
     yield "verdict", f"{verdict.id} (number {verdict.sequence} of kind {verdict.kind})"
 
 
-def _decided(decision: Decision) -> Iterator[tuple[str, str]]:
-    allowed = (decision.reported - decision.margin, decision.reported + decision.margin)
-    yield "margin", f"{span(allowed)}: as reported ± {points(decision.margin)}"
-    yield "measured", f"{share(decision.estimate)} {_ESTIMAND.get(decision.estimand, decision.estimand)}"
+def decided(decision: Decision, notation: Notation) -> Iterator[tuple[str, str]]:
+    """The numbers of the decision by their names, each with what follows from it."""
+    return ((name, shown(words)) for name, words in _decided(decision, notation))
+
+
+def _decided(decision: Decision, notation: Notation) -> Iterator[tuple[str, str]]:
+    zone = notation.zone(decision.reported, decision.margin)
+    yield "margin", f"{zone}: as reported ± {notation.margin(decision.margin)}"
+    yield "measured", f"{notation.share(decision.estimate)} {_ESTIMAND.get(decision.estimand, decision.estimand)}"
     if decision.interval_95[0] == decision.interval_95[1]:
         yield "interval", "none: every example of the split was measured, so there is no sampling error"
     else:
         inside, outside = _consequences(decision)
-        yield "90 % interval", span(decision.interval_90) + inside
-        yield "95 % interval", span(decision.interval_95) + outside
+        yield "90 % interval", notation.span(decision.interval_90) + inside
+        yield "95 % interval", notation.span(decision.interval_95) + outside
     if decision.more_examples_needed:
         yield "undecided", f"about {decision.more_examples_needed:,} more examples would decide"
 

@@ -1,66 +1,81 @@
 """`verdicts webhooks`: who is told of events by a request of the service."""
 
+from enum import StrEnum
 from typing import Annotated, Final
 from uuid import UUID
 
 import typer
-from pydantic import ValidationError
 
-from app.cli.failures import CommandError
-from app.cli.options import DataDirOption, JsonOption
+from app.cli.lazy import Passing
+from app.cli.options import DataDirOption, JsonOption, KeyOption, ServerOption, id_of
 from app.cli.plain import plain
-from app.cli.service import connected, session_of
 from app.cli.show import console
-from app.webhooks.queries import list_webhooks
-from app.webhooks.register import register_webhook
-from app.webhooks.remove import remove_webhook
-from app.webhooks.schemas import WebhookEvent, WebhookPost, WebhookRead
+from app.cli.source import WEBHOOKS, source_of
+from app.client.models import Page, Webhook, WebhookCreated
 
-webhooks: Final = typer.Typer(no_args_is_help=True, help="Register, list and remove webhooks.")
+webhooks: Final = typer.Typer(cls=Passing, no_args_is_help=True, help="Register, list and remove webhooks.")
+_MOST: Final = 200
+
+
+class Event(StrEnum):
+    """What a webhook can be told of."""
+
+    issued = "verdict.issued"
+    superseded = "verdict.superseded"
+    finished = "reproduction.finished"
 
 
 @webhooks.command()
 def register(
     url: Annotated[str, typer.Argument(help="Where to send events; https.")],
-    event: Annotated[list[WebhookEvent] | None, typer.Option(help="Only these; may be given several times.")] = None,
+    event: Annotated[list[Event] | None, typer.Option(help="Only these; may be given several times.")] = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Register a webhook. Its secret is shown this once."""
-    settings = connected(data_dir)
-    try:
-        post = WebhookPost(url=url, events=event or list(WebhookEvent))
-    except ValidationError as error:
-        raise CommandError(f"{url} is no URL that could be told") from error
-    with session_of(settings) as session:
-        made = register_webhook(session, post, settings.webhooks)
+    with source_of(WEBHOOKS, server, key, data_dir) as source:
+        text = source.register_webhook(url, event or ())
     if as_json:
-        typer.echo(made.model_dump_json())
+        typer.echo(text)
         return
+    made = WebhookCreated.model_validate_json(text)
     typer.echo(made.secret)
     typer.echo(f"Webhook {made.id}. This is the only time that its secret is shown.", err=True)
 
 
 @webhooks.command("list")
-def list_(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:  # noqa: FBT002
-    """List everybody's webhooks, newest first."""
-    with session_of(connected(data_dir)) as session:
-        page = list_webhooks(session, 200, None)
+def list_(
+    server: ServerOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """List everybody's webhooks, newest first; with a key, those that it may see."""
+    with source_of(WEBHOOKS, server, key, data_dir) as source:
+        text = source.webhooks(_MOST)
     if as_json:
-        typer.echo(page.model_dump_json())
+        typer.echo(text)
         return
-    for webhook in page.items:
-        console.print(_line(webhook), highlight=False, markup=False)
+    for webhook in Page[Webhook].model_validate_json(text).items:
+        console.print(_line(webhook), highlight=False, markup=False, soft_wrap=True)
 
 
 @webhooks.command()
-def remove(webhook: UUID, data_dir: DataDirOption = None) -> None:
+def remove(
+    webhook: Annotated[UUID, typer.Argument(parser=id_of)],
+    server: ServerOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
     """Remove a webhook with all that it was told."""
-    with session_of(connected(data_dir)) as session:
-        last = remove_webhook(session, webhook)
-    console.print(f"{last.id} is removed", highlight=False, markup=False)
+    with source_of(WEBHOOKS, server, key, data_dir) as source:
+        text = source.remove_webhook(webhook)
+    typer.echo(text if as_json else f"{Webhook.model_validate_json(text).id} is removed")
 
 
-def _line(webhook: WebhookRead) -> str:
+def _line(webhook: Webhook) -> str:
     state = "enabled" if webhook.enabled else f"disabled: {webhook.disabled_reason}"
     return f"{webhook.id}  {plain(webhook.url)}  {', '.join(webhook.events)}  {webhook.owner or 'operator'}  {state}"

@@ -23,6 +23,8 @@ from app.client.models import (
     PaperSummary,
     Reproduction,
     Verdict,
+    Webhook,
+    WebhookCreated,
 )
 from app.client.retries import IDEMPOTENCY
 
@@ -209,6 +211,23 @@ def batch_get(ids: Sequence[str]) -> Call[list[BatchItem]]:
 def audit(subject: str | None = None, *, limit: int | None = None) -> Call[Page[AuditEntry]]:
     """Who changed what, newest first; takes a key with the scope `admin`."""
     return _list("/v1/audit", {"subject": subject}, Page[AuditEntry], limit)
+
+
+def webhooks(*, limit: int | None = None) -> Call[Page[Webhook]]:
+    """The webhooks that the key may see, newest first."""
+    return _list("/v1/webhooks", {}, Page[Webhook], limit)
+
+
+def register_webhook(url: str, events: Sequence[str] = (), *, description: str | None = None) -> Call[WebhookCreated]:
+    """Have events brought to an address; all there are, where none is named. The secret is shown this once."""
+    wanted: dict[str, Any] = {"url": url, "events": list(events) or None, "description": description}
+    body = {name: value for name, value in wanted.items() if value is not None}
+    return _post("/v1/webhooks", WebhookCreated, body, {IDEMPOTENCY: str(uuid4())})
+
+
+def remove_webhook(webhook_id: Id) -> Call[Webhook]:
+    """Remove a webhook with all that it was told; it, as it was last."""
+    return Call(Request("DELETE", f"/v1/webhooks/{_part(webhook_id)}"), _reader(Webhook))
 
 
 def _get(path: str, model: type[Model]) -> Call[Model]:

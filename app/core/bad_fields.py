@@ -8,19 +8,10 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from app.core.wrong_values import said_of
+
 _BODY: Final = "body"
 _LONGEST_NAME: Final = 100
-_UUID: Final = (
-    "This is no id. Ids are UUIDs, like 01a21525-639b-74c9-add1-2f7c9106dcf1: the lists of this service give them, and "
-    "the answers that name them."
-)
-_WORDS: Final = {
-    "uuid_parsing": _UUID,
-    "uuid_type": _UUID,
-    "missing": "This is missing; it has to be given.",
-    "model_attributes_type": "This has to be a JSON object, {…}.",
-    "model_type": "This has to be a JSON object, {…}.",
-}
 _NO_BODY: Final = "The request has no body, or the JSON null; send a JSON object."
 
 
@@ -42,7 +33,7 @@ def mending(item: Mapping[str, Any], model: object) -> str:
         return _NO_BODY
     if item["type"] == "extra_forbidden" and in_body:
         return _unknown(str(in_body[-1]), _fields_at(model, in_body[:-1]))
-    said = _WORDS.get(item["type"], f"{item['msg'].rstrip('.')}.")
+    said = said_of(item)
     field = _fields_at(model, in_body[:-1]).get(str(in_body[-1])) if in_body else None
     return f"{said} {field.description}" if field is not None and field.description else said
 

@@ -21,6 +21,7 @@ from app.claims.queries import list_claims
 from app.core.db import Database
 from app.core.errors import AppError
 from app.core.web import DoorbellDep, SessionDep, SettingsDep
+from app.core.wrong_values import said_of
 from app.dashboard.render import page
 from app.dashboard.routes import as_page, page_router
 from app.papers.errors import PaperMovedError, PaperNotFoundError
@@ -168,10 +169,10 @@ def _parsed(fields: dict[str, str]) -> ReproductionPost:
             try:
                 given[name] = int(given[name])
             except ValueError:
-                bad[name] = "It has to be a whole number."
+                bad[name] = "This has to be a whole number."
     if bad:
         raise AskingError(bad)
     try:
         return ReproductionPost.model_validate(given)
     except ValidationError as error:
-        raise AskingError({str(one["loc"][0]): one["msg"] + "." for one in error.errors()}) from error
+        raise AskingError({str(one["loc"][0]): said_of(one) for one in error.errors()}) from error

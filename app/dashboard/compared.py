@@ -31,12 +31,12 @@ class Compared:
         if verdict is None:
             return cls(reported)
         one = Measured.of(reported_share(line), verdict.score, verdict.decision)
-        return cls(reported, measured_text(one.measured, line), _chart(one, line.unit))
+        return cls(reported, measured_text(one.measured, line), _chart(one, numbers.Notation.of(line)))
 
 
-def _chart(one: Measured, unit: str) -> Markup:
+def _chart(one: Measured, notation: numbers.Notation) -> Markup:
     small = Mini.of(one)
     if small is None or one.margin is None:
         return _NO_CHART
-    difference = numbers.difference(one.measured - one.reported, unit)
-    return mini(small, f"measured minus reported: {difference}; the margin is {numbers.margin(one.margin, unit)}")
+    difference, margin = notation.difference(one.measured - one.reported), notation.margin(one.margin)
+    return mini(small, f"measured minus reported: {difference}; the margin is {margin}")

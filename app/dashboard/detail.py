@@ -61,7 +61,7 @@ def detail_of(session: Session, verdict: VerdictRead, claim: ClaimRead, catalogu
         claim=claim,
         reported=reported,
         measured=measured,
-        difference=numbers.difference(one.measured - one.reported, claim.unit),
+        difference=numbers.Notation.of(claim).difference(one.measured - one.reported),
         intervals=intervals_of(verdict.estimate, claim),
         axis=Axis.of(one, f"reported {numbers.short(reported)}", f"measured {measured}", claim.unit),
         reasons=reasons_of(verdict, claim),

@@ -10,14 +10,16 @@ from app.dashboard.charts import Axis, Band, Mini
 from app.dashboard.numbers import span
 
 
-def forest(axis: Axis, label: str) -> Markup:
-    """One row of a history, on the axis that all of its rows share."""
-    parts = [_opened("forest", 26, label)]
+def forest(axis: Axis, label: str, *, tall: bool = False) -> Markup:
+    """One row of a history, on the axis that all of its rows share; `tall` where it stands alone."""
+    height, radius = (40, "5.5") if tall else (26, "4.5")
+    middle = height // 2
+    parts = [_opened("forest tall" if tall else "forest", height, label)]
     if axis.zone:
-        parts.append(_zone(axis.zone, 0, 26))
-    parts.append(_rule(axis.reported.x, 0, 26))
-    parts += [_line(13, band, name) for band, name in ((axis.wide, "ci95"), (axis.narrow, "ci90")) if band]
-    parts.append(_point(axis.measured.x, 13, "4.5"))
+        parts.append(_zone(axis.zone, 0, height))
+    parts.append(_rule(axis.reported.x, 0, height))
+    parts += [_line(middle, band, name) for band, name in ((axis.wide, "ci95"), (axis.narrow, "ci90")) if band]
+    parts.append(_point(axis.measured.x, middle, radius))
     return _closed(parts)
 
 

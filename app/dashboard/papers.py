@@ -1,7 +1,8 @@
 """One paper: a claim of its with what stands for it, its history, its other claims, its runs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -26,7 +27,7 @@ from app.models import Paper, VerdictKind
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PAPER_PATH, PaperRef, PaperRefDep
 from app.reproductions.queries import ReproductionFilter, list_in_flight, list_reproductions
-from app.verdicts.lines import ClaimLine, claim_lines
+from app.verdicts.lines import ClaimLine, claim_lines, with_predictions
 from app.verdicts.queries import VerdictFilter, current_verdicts, list_verdicts, read_verdict
 from app.verdicts.schemas import VerdictRead
 
@@ -57,6 +58,8 @@ class HistoryRow:
     verdict: VerdictRead
     measured: str
     chart: Markup
+    place: int
+    """In the choice of two to compare: 1 and 2 are chosen, 3 may be, 0 cannot."""
 
 
 ClaimField = Annotated[UUID | None, BeforeValidator(lambda value: value or None), Query()]
@@ -80,7 +83,8 @@ def get_paper(
     past = list_verdicts(session, VerdictFilter(paper=ref, claim=chosen.id if chosen else None), _HISTORY, history)
     standing = _standing(session, chosen, lines)
     shown = _shown(session, standing, past.items, kind, as_of=ref.version)
-    ticks, rows = _history(past.items, chosen)
+    several = [one.id for one in past.items] if len(past.items) > 1 else []
+    ticks, rows = _history(past.items, chosen, with_predictions(session, several))
     return page(
         request,
         "paper.html",
@@ -94,6 +98,7 @@ def get_paper(
         claims=[ClaimRow(line, Compared.of(line)) for line in lines],
         more_claims=further(request, more_claims, "claims"),
         history=rows,
+        comparable=any(row.place for row in rows),
         history_ticks=ticks,
         more_history=further(request, past.next_cursor, "history"),
         runs=list_reproductions(session, ReproductionFilter(paper=PaperRef(ref.arxiv_id)), _RUNS, None).items,
@@ -143,14 +148,17 @@ def _shown(
     return next((one for one in past if one.id == wanted), None) or read_verdict(session, wanted)
 
 
-def _history(past: list[VerdictRead], claim: ClaimRead | None) -> tuple[list[Label], list[HistoryRow]]:
+def _history(
+    past: list[VerdictRead], claim: ClaimRead | None, comparable: Collection[UUID]
+) -> tuple[list[Label], list[HistoryRow]]:
     """The ticks of the axis that the rows share, and the rows."""
     if claim is None or not past:
         return [], []
     measured = [Measured.of(reported_share(claim), one.score, one.estimate) for one in past]
     scale = Scale.over([value for one in measured for value in one.extent])
-    rows = []
+    rows, choices = [], count(1)
     for verdict, one in zip(past, measured, strict=True):
         text = measured_text(one.measured, claim)
-        rows.append(HistoryRow(verdict, text, forest(Axis.on(scale, one), f"measured {text}")))
+        place = min(next(choices), 3) if len(comparable) > 1 and verdict.id in comparable else 0
+        rows.append(HistoryRow(verdict, text, forest(Axis.on(scale, one), f"measured {text}"), place))
     return Axis.ticks_on(scale, claim.unit), rows

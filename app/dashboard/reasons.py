@@ -31,8 +31,7 @@ def _interval(estimate: dict[str, Any], level: str, claim: ClaimRead) -> str:
 
 def _decision(estimate: dict[str, Any], status: str, claim: ClaimRead) -> str:
     margin = numbers.margin(estimate["margin"], claim.unit)
-    low, high = estimate["reported"] - estimate["margin"], estimate["reported"] + estimate["margin"]
-    zone = numbers.span(low, high, claim.unit, numbers.digits_of(claim))
+    zone = numbers.Notation.of(claim).zone(estimate["reported"], estimate["margin"])
     allowed = f"from {zone}, which is the reported value ±{numbers.NARROW}{margin}"
     if estimate["interval_95"][0] == estimate["interval_95"][1]:
         side = "inside" if status == "reproduced" else estimate["direction"]

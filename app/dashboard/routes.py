@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from app.access.errors import KeyInvalidError, KeyRequiredError
 from app.access.routes import Handler, PublicRoute
 from app.core.errors import AppError
+from app.core.wrong_values import said_of
 from app.dashboard.render import page
 from app.papers.errors import PaperMovedError
 
@@ -30,11 +31,12 @@ SECURITY: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _log = structlog.get_logger(__name__)
+_LONGEST_GIVEN: Final = 100
 _CLOSED: Final = (
     "Reading takes an API key on this service, and a browser has no safe place to keep one, so its pages are off. "
     "The same is to be had through the API and the command line: send the key as `Authorization: Bearer prefix.secret`."
 )
-_AWAY: Final = "The database does not answer at present. Nothing was changed; try again in a moment."
+AWAY: Final = "The database does not answer at present. Nothing was changed; try again in a moment."
 
 
 class PageRoute(PublicRoute):
@@ -65,23 +67,34 @@ async def as_page(request: Request, handler: Handler) -> Response:
     except (OperationalError, PoolTimeoutError) as error:
         _log.error("database_unavailable", exc_info=error)  # as the API's own handler does
         headers = {"Retry-After": "2"}
-        response = error_page(request, HTTPStatus.SERVICE_UNAVAILABLE, "Not available for now", _AWAY, headers)
+        response = error_page(request, HTTPStatus.SERVICE_UNAVAILABLE, "Not available for now", AWAY, headers)
     response.headers.update(SECURITY)
     return response
 
 
 def error_page(
-    request: Request, status: int, title: str, detail: str, headers: Mapping[str, str] | None = None
+    request: Request,
+    status: int,
+    title: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    paper: str | None = None,
 ) -> Response:
-    """A page that says what is wrong and how to mend it."""
-    response = page(request, "error.html", status=int(status), title=title, detail=detail, code=int(status))
+    """A page that says what is wrong and how to mend it; `paper` is one that the address may have meant."""
+    said = {"title": title, "detail": detail, "code": int(status), "paper": paper}
+    response = page(request, "error.html", status=int(status), **said)
     response.headers.update(headers or {})
     return response
 
 
 def _first_of(error: RequestValidationError) -> str:
+    """What is wrong with the address, and which part of it."""
     first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}."
+    place, *names = first["loc"]
+    given, name = str(first.get("input"))[:_LONGEST_GIVEN], ".".join(map(str, names))
+    where = f"“{given}” stands in the address" if place == "path" else f"{name} is “{given}” in the address"
+    return f"{where}. {said_of(first)}".replace("'', ", "")  # an empty field of a form is one left out
 
 
 def _moved(request: Request, moved: PaperMovedError) -> Response:

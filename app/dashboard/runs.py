@@ -11,11 +11,13 @@ from uuid import UUID
 from fastapi import Request, Response
 
 from app.claims.queries import read_claim
+from app.claims.schemas import ClaimRead
 from app.core.pagination import CursorQuery
 from app.core.web import SessionDep
 from app.dashboard import numbers
 from app.dashboard.asked import PAGE, further, without_cursor
-from app.dashboard.charts import Band, Label, Scale
+from app.dashboard.charts import Axis, Band, Label, Measured, Scale
+from app.dashboard.reasons import intervals_of, reasons_of
 from app.dashboard.render import page
 from app.dashboard.routes import page_router
 from app.models import ReproductionState
@@ -28,7 +30,7 @@ from app.reproductions.queries import (
     list_reproductions,
     read_reproduction,
 )
-from app.reproductions.schemas import CourseRead, ReproductionRead
+from app.reproductions.schemas import CourseRead, ReproductionSummary
 from app.reproductions.workers import read_crew
 from app.statistics.metrics import MetricName
 from app.statistics.printed import ReportedValue
@@ -46,8 +48,7 @@ class Target:
 
     reported: float
     margin: float
-    unit: str
-    decimals: int
+    notation: numbers.Notation
     printed: str
     data: str
     metric: str
@@ -61,8 +62,7 @@ class Target:
         return cls(
             reported=value.value,
             margin=round(spec["decision"]["margin"] + value.half_digit, 12),
-            unit=unit,
-            decimals=len(text.partition(".")[2]),
+            notation=numbers.Notation(unit, len(text.partition(".")[2])),
             printed=text,
             data=f"{data['name']} {data['split']}",
             metric=spec.get("metric", MetricName.accuracy),
@@ -71,14 +71,14 @@ class Target:
     @property
     def shown(self) -> str:
         """The reported value as a table has room for it."""
-        return numbers.short(numbers.printed_value(self.printed, self.decimals, self.unit))
+        return self.notation.printed(self.printed)
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
     """A run with what it is measured against, how fast it goes, and its running estimate on an axis."""
 
-    run: ReproductionRead
+    run: ReproductionSummary
     target: Target
     rate: float | None
     left_s: float | None
@@ -89,7 +89,7 @@ class Live:
     reported: float
 
     @classmethod
-    def of(cls, run: ReproductionRead, target: Target) -> "Live":
+    def of(cls, run: ReproductionSummary, target: Target) -> "Live":
         """Rate and remaining time are of the run's whole life so far."""
         scale = Scale(target.reported - 4 * target.margin, target.reported + 4 * target.margin)
         rate, left = _pace(run)
@@ -107,7 +107,7 @@ class Live:
         )
 
 
-def _pace(run: ReproductionRead) -> tuple[float | None, float | None]:
+def _pace(run: ReproductionSummary) -> tuple[float | None, float | None]:
     """Examples a second between the start and the last sign of life, and the seconds that the rest takes at that."""
     until: datetime | None = run.finished_at or run.heartbeat_at
     if run.started_at is None or until is None or not run.progress.done:
@@ -124,21 +124,45 @@ def _pace(run: ReproductionRead) -> tuple[float | None, float | None]:
 class Ended:
     """A run that has ended, with its verdict and the numbers in the claim's unit."""
 
-    run: ReproductionRead
+    run: ReproductionSummary
     verdict: VerdictRead | None
     reported: str
     measured: str
 
     @classmethod
-    def of(cls, run: ReproductionRead, target: Target, verdicts: Mapping[UUID, VerdictRead]) -> "Ended":
+    def of(cls, run: ReproductionSummary, target: Target, verdicts: Mapping[UUID, VerdictRead]) -> "Ended":
         """What was measured is the verdict's estimate; without one, the accuracy where the run ended."""
         verdict = verdicts.get(run.verdict_id) if run.verdict_id else None
         value: float | None = run.estimate.value if run.estimate else None
         if verdict is not None and verdict.estimate is not None:
             value = verdict.estimate["estimate"]
-        digits = numbers.digits(target.decimals, target.unit)
-        measured = "" if value is None else numbers.share(value, target.unit, digits)
+        measured = "" if value is None else target.notation.share(value)
         return cls(run, verdict, target.shown, measured)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a run: the numbers of its verdict and no others, and why the one follows from the other."""
+
+    verdict: VerdictRead
+    measured: str
+    intervals: list[tuple[str, str]]
+    reason: str
+    axis: Axis
+
+    @classmethod
+    def of(cls, verdict: VerdictRead, claim: ClaimRead, live: Live) -> "Result | None":
+        """None for a verdict that states no more than its status."""
+        if verdict.estimate is None:
+            return None
+        one = Measured.of(live.target.reported, verdict.score, verdict.estimate)
+        return cls(
+            verdict=verdict,
+            measured=live.target.notation.share(one.measured),
+            intervals=intervals_of(verdict.estimate, claim),
+            reason=reasons_of(verdict, claim)[0],
+            axis=Axis.on(live.scale, one),
+        )
 
 
 @router.get("/queue")
@@ -167,15 +191,16 @@ def get_run(request: Request, session: SessionDep, reproduction_id: UUID) -> Res
     run = read_reproduction(session, reproduction_id)
     live = Live.of(run, Target.of(frozen_specs(session, [run.id])[run.id]))
     verdict = read_verdict(session, run.verdict_id) if run.verdict_id else None
-    course = read_course(session, run.id)
+    claim, course = read_claim(session, run.claim_id), read_course(session, run.id)
     return page(
         request,
         "run.html",
         live=live,
         run=run,
         verdict=verdict,
-        claim=read_claim(session, run.claim_id),
-        points=_columns(course, live.target.unit),
+        result=Result.of(verdict, claim, live) if verdict else None,
+        claim=claim,
+        points=_columns(course, live.target.notation.unit),
         has_course=not run.done or len(course.points) > 1,
     )
 

@@ -30,13 +30,17 @@ def get_verdict(request: Request, session: SessionDep, settings: SettingsDep, ve
     """One verdict with all its evidence, and others to compare it with."""
     verdict = read_verdict(session, verdict_id)
     claim = read_claim(session, verdict.claim_id)
-    others = verdict_choices(session, verdict.paper_arxiv_id, _OTHERS)
+    detail = detail_of(session, verdict, claim, settings.catalogue_dir)
+    evidence, others = detail.found.evidence, []
+    if evidence is not None and evidence.predictions:
+        data = (evidence.facts.get("data") or {}).get("fingerprint")
+        others = verdict_choices(session, verdict.paper_arxiv_id, data, _OTHERS)
     return page(
         request,
         "verdict.html",
         verdict=verdict,
         claim=claim,
-        detail=detail_of(session, verdict, claim, settings.catalogue_dir),
+        detail=detail,
         others=[one for one in others if one.id != verdict_id],
     )
 

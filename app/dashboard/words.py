@@ -92,6 +92,8 @@ STATE: Final = {
     "cancelled": "Cancelled",
     "expired": "Expired",
 }
+TONE: Final = {"queued": "none", "cancelled": "none", "failed": "failed", "expired": "failed"}
+"""Of the box around a run without a verdict, where it has one of its own."""
 STATE_MEANING: Final = {
     "queued": "It waits for a worker.",
     "running": "A worker is measuring.",
@@ -110,3 +112,8 @@ def metric(name: str) -> str:
 def plain(word: str | None) -> str:
     """One word of the API as prose has it: `exact_weights` is `exact weights`."""
     return (word or "not stated").replace("_", " ")
+
+
+def sentence(text: str) -> str:
+    """The text as a sentence begins, with its other capitals as they are: `F1`, `Macro F1`."""
+    return text[:1].upper() + text[1:]

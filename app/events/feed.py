@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from anyio import to_thread
 
 from app.core.db import Database
 from app.core.settings import EventSettings
-from app.events.queries import hold_still, last_position, read_events, read_moving
+from app.events.queries import hold_still, last_position, read_events, read_moving, read_waiting
 from app.events.told import CONCLUSIVE, EventType, Told, Wanted
 
 SUBJECT: Final = "events"
@@ -49,9 +49,13 @@ class _Look:
 
     upto: int
     events: list[Told]
-    moved: list[tuple[str, Told]]
-    complete: bool
+    moved: list[tuple[str, Told]] = field(default_factory=list)
+    placed: list[tuple[str, Told]] = field(default_factory=list)
+    """Runs that wait and have another place in the queue."""
+    complete: bool = True
     """Whether these are all events of that moment."""
+    is_placed: bool = True
+    """Whether nobody's place can be another than was told."""
 
 
 class Feed:
@@ -78,6 +82,8 @@ class Feed:
         self._recent: Final[deque[Told]] = deque()
         self._bytes = 0
         self._moving: Final[dict[UUID, tuple[int, str, Told]]] = {}
+        self._waiting: Final[dict[UUID, tuple[int, str, Told]]] = {}
+        self._is_placed = True
         self._looked_at = 0.0
         self._followers: Final[set[Follower]] = set()
         self._present: Final = asyncio.Event()
@@ -130,8 +136,8 @@ class Feed:
         return found[::-1]
 
     def moved(self, since: int) -> list[Told]:
-        """The runs that have moved since that tick, each as it is now."""
-        return [told for tick, _, told in self._moving.values() if tick > since]
+        """The runs that have moved since that tick, or are at another place in the queue, each as it is now."""
+        return [told for tick, _, told in (*self._waiting.values(), *self._moving.values()) if tick > since]
 
     async def page(self, wanted: Wanted, position: int) -> tuple[list[Told], int]:
         """Events of the log behind this position, and the position to go on from. Raises SQLAlchemyError."""
@@ -160,8 +166,9 @@ class Feed:
     async def _tell(self) -> bool:
         """Read what is new and wake those whom it is for; whether that was all."""
         watched = self._watched()
+        awaited = {one.wanted.run_id for one in self._followers if one.wanted.run_id}
         try:
-            look = await to_thread.run_sync(self._look, self.position, watched)
+            look = await to_thread.run_sync(self._look, self.position, watched, awaited)
             if any(told.type in CONCLUSIVE for told in look.events):
                 await self._settled()
         except Exception as error:  # noqa: BLE001  # the database may be away; whatever it is, it is tried again
@@ -170,7 +177,7 @@ class Feed:
             return True
         is_first = self.position is None
         self._keep(look)
-        fresh = look.events + [told for _, told in look.moved]
+        fresh = look.events + [told for _, told in (*look.moved, *look.placed)]
         self._rouse(fresh, everybody=is_first)
         return look.complete
 
@@ -183,18 +190,22 @@ class Feed:
         wanted = [follower.wanted for follower in self._followers if follower.wanted.moves]
         return None if any(one.run_id is None for one in wanted) else {one.run_id for one in wanted if one.run_id}
 
-    def _look(self, position: int | None, watched: set[UUID] | None) -> _Look:
-        known = [version for _, version, _ in list(self._moving.values())]
+    def _look(self, position: int | None, watched: set[UUID] | None, awaited: set[UUID]) -> _Look:
+        known, placed = ([one[1] for one in list(kept.values())] for kept in (self._moving, self._waiting))
         with self._database.unit_of_work() as session:
             # Of one moment: a run never seems to move before it is told that it runs, or after it has finished.
             hold_still(session)
             upto = last_position(session)
             after = upto if position is None else position
             events = read_events(session, Wanted(), after=after, upto=upto, limit=_BATCH) if upto > after else []
+            # Whatever becomes of a run, others that wait may have another place for it.
+            is_placed = self._is_placed and not any(told.run_id is not None for told in events)
             if len(events) == _BATCH:
-                return _Look(events[-1].position or upto, events, [], complete=False)
-            moved = [] if watched == set() else read_moving(session, known, watched)
-        return _Look(upto, events, moved, complete=True)
+                return _Look(events[-1].position or upto, events, complete=False, is_placed=is_placed)
+            if watched == set():
+                return _Look(upto, events, is_placed=is_placed)
+            moved = read_moving(session, known, watched)
+            return _Look(upto, events, moved, [] if is_placed else read_waiting(session, placed, awaited))
 
     def _keep(self, look: _Look) -> None:
         if self.position is None:
@@ -203,16 +214,20 @@ class Feed:
         for told in look.events:
             self._recent.append(told)
             self._bytes += len(told.message)
-            if told.run_id is not None and told.type is not EventType.running:
-                self._moving.pop(told.run_id, None)
+            if told.run_id is not None:
+                self._waiting.pop(told.run_id, None)
+                if told.type is not EventType.running:
+                    self._moving.pop(told.run_id, None)
         while len(self._recent) > _KEPT or self._bytes > _KEPT_BYTES:
             oldest = self._recent.popleft()
             self._floor = oldest.position or self._floor
             self._bytes -= len(oldest.message)
         self.tick += 1
-        for version, told in look.moved:
-            assert told.run_id is not None  # noqa: S101  # progress is a run's
-            self._moving[told.run_id] = (self.tick, version, told)
+        self._is_placed = look.is_placed
+        for kept, found in ((self._moving, look.moved), (self._waiting, look.placed)):
+            for version, told in found:
+                assert told.run_id is not None  # noqa: S101  # progress is a run's
+                kept[told.run_id] = (self.tick, version, told)
 
     def _rouse(self, fresh: list[Told], *, everybody: bool = False) -> None:
         moment = asyncio.get_running_loop().time()
@@ -226,4 +241,5 @@ class Feed:
         self.position = None
         self._recent.clear()
         self._moving.clear()
+        self._waiting.clear()
         self._bytes = 0

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from app.events.told import EventType, Told, Wanted
 from app.models import Driver, Event, Paper, PaperVersion, Reproduction, ReproductionState, Verdict
-from app.reproductions.queries import READ, read_reproduction, run_read
-from app.reproductions.turns import RUNS, queue_position
+from app.reproductions.queries import READ, READ_PLACED, read_reproduction, run_read
+from app.reproductions.turns import RUNS, WAITS, queue_position
 from app.verdicts.queries import read_verdicts
 from app.verdicts.schemas import VerdictRead
 
@@ -104,6 +104,17 @@ def read_moving(session: Session, known: Collection[str], only: Collection[UUID]
     query = query.where(Reproduction.id.in_(only)) if only is not None else query
     rows = session.execute(query).all()
     return [(version, _progress(row[0], run_read(*row[:5]).model_dump_json())) for *row, version in rows]
+
+
+def read_waiting(session: Session, known: Collection[str], only: Collection[UUID]) -> list[tuple[str, Told]]:
+    """Those of these runs that wait, each with its place as its version, but for what is known."""
+    rows = session.execute(READ_PLACED.where(WAITS, Reproduction.id.in_(only))).all() if only else []
+    found = ((f"{row[0].id} at {place}", row, place) for *row, place in rows)
+    return [
+        (version, _progress(row[0], run_read(*row, position=place).model_dump_json()))
+        for version, row, place in found
+        if version not in known
+    ]
 
 
 def _progress(run: Reproduction, data: str) -> Told:

@@ -17,7 +17,7 @@ from app.reproductions.cancel import cancel_reproduction
 from app.reproductions.course import read_course
 from app.reproductions.queries import ReproductionFilter, list_reproductions, read_reproduction
 from app.reproductions.request import request_reproduction
-from app.reproductions.schemas import CourseRead, ReproductionPost, ReproductionRead
+from app.reproductions.schemas import CourseRead, ReproductionPost, ReproductionRead, ReproductionSummary
 
 public = public_router(tags=["reproductions"])
 protected = protected_router(Scope.reproduce, tags=["reproductions"])
@@ -66,7 +66,7 @@ def post_reproduction(
 @public.get(
     "/reproductions",
     operation_id="listReproductions",
-    response_model=Page[ReproductionRead],
+    response_model=Page[ReproductionSummary],
     responses=problems(400, 404, 422),
 )
 def get_reproductions(

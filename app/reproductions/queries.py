@@ -16,10 +16,11 @@ from app.papers.ids import PaperRef
 from app.protocol.slices import SliceSpec
 from app.reproductions.errors import ReproductionNotFoundError
 from app.reproductions.estimate import running_estimate
-from app.reproductions.schemas import Progress, ReproductionRead, RunError
-from app.reproductions.turns import QUEUE_ORDER, RUNS, WAITS, queue_position
+from app.reproductions.schemas import Progress, ReproductionRead, ReproductionSummary, RunError
+from app.reproductions.turns import QUEUE_ORDER, RUNS, WAITS, places, queue_position
 
 _POSITION = queue_position()
+_PLACES: Final = places()
 _IN_FLIGHT: Final = (ReproductionState.running, ReproductionState.queued)
 _ENDED: Final = [state for state in ReproductionState if state.done]
 READ = (
@@ -30,6 +31,8 @@ READ = (
     .outerjoin(Verdict, Verdict.reproduction_id == Reproduction.id)
 )
 """A run with what `run_read` takes beside it."""
+READ_PLACED: Final = READ.add_columns(_PLACES.c.place).outerjoin(_PLACES, _PLACES.c.id == Reproduction.id)
+"""The same, with its place in the queue at the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +72,8 @@ def version_statement() -> str:
 
 def list_reproductions(
     session: Session, wanted: ReproductionFilter, limit: int, cursor: str | None
-) -> Page[ReproductionRead]:
-    """A page of runs, newest first. The place in the queue is given on the single run only."""
+) -> Page[ReproductionSummary]:
+    """A page of runs, newest first; what each waits for is not counted."""
     before = decode_cursor("reproductions", cursor, lambda key: UUID(key[0]))
     query = READ.order_by(Reproduction.id.desc()).limit(limit + 1)
     if wanted.paper is not None:
@@ -85,28 +88,28 @@ def list_reproductions(
         query = query.where(Reproduction.kind == wanted.kind)
     query = query.where(Reproduction.id < before) if before is not None else query
     rows = session.execute(query).all()
-    items = [run_read(*row) for row in rows[:limit]]
+    items = [run_listed(*row) for row in rows[:limit]]
     following = encode_cursor("reproductions", [str(items[-1].id)]) if len(rows) > limit else None
     return Page(items=items, next_cursor=following)
 
 
-def list_queue(session: Session, limit: int, cursor: str | None) -> Page[ReproductionRead]:
+def list_queue(session: Session, limit: int, cursor: str | None) -> Page[ReproductionSummary]:
     """A page of the runs that wait, in the order in which they will be taken as things stand."""
     after = decode_cursor("queue", cursor, lambda key: (int(key[0]), int(key[1]), UUID(key[2])))
     query = READ.where(WAITS).order_by(*QUEUE_ORDER).limit(limit + 1)
     rows = session.execute(query.where(tuple_(*QUEUE_ORDER) > after) if after is not None else query).all()
-    items = [run_read(*row) for row in rows[:limit]]
+    items = [run_listed(*row) for row in rows[:limit]]
     last = rows[limit - 1][0] if len(rows) > limit else None
     following = encode_cursor("queue", [last.priority, last.turn, str(last.id)]) if last is not None else None
     return Page(items=items, next_cursor=following)
 
 
-def list_in_flight(session: Session, paper_id: UUID, claim_id: UUID, limit: int) -> list[ReproductionRead]:
+def list_in_flight(session: Session, paper_id: UUID, claim_id: UUID, limit: int) -> list[ReproductionSummary]:
     """The claim's runs that run, then those that wait; of each the newest first."""
     of_claim = Reproduction.paper_id == paper_id, Reproduction.claim_id == claim_id
     query = READ.where(*of_claim, Reproduction.state.in_(_IN_FLIGHT))
     rows = session.execute(query.order_by(Reproduction.state.desc(), Reproduction.id.desc()).limit(limit))
-    return [run_read(*row) for row in rows]
+    return [run_listed(*row) for row in rows]
 
 
 def running_papers(session: Session, arxiv_ids: Collection[str]) -> set[str]:
@@ -117,10 +120,10 @@ def running_papers(session: Session, arxiv_ids: Collection[str]) -> set[str]:
     return set(session.scalars(query.where(RUNS, Paper.arxiv_id.in_(arxiv_ids))))
 
 
-def list_ended(session: Session, limit: int) -> list[ReproductionRead]:
+def list_ended(session: Session, limit: int) -> list[ReproductionSummary]:
     """The newest runs that have ended."""
     rows = session.execute(READ.where(Reproduction.state.in_(_ENDED)).order_by(Reproduction.id.desc()).limit(limit))
-    return [run_read(*row) for row in rows]
+    return [run_listed(*row) for row in rows]
 
 
 def frozen_specs(session: Session, ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
@@ -135,7 +138,18 @@ def run_read(
     run: Reproduction, arxiv_id: str, version: int, slug: str, verdict_id: UUID | None, *, position: int | None = None
 ) -> ReproductionRead:
     """The run as it is served; `position` is its place in the queue."""
-    return ReproductionRead(
+    return ReproductionRead(**_fields(run, arxiv_id, version, slug, verdict_id), queue_position=position)
+
+
+def run_listed(
+    run: Reproduction, arxiv_id: str, version: int, slug: str, verdict_id: UUID | None
+) -> ReproductionSummary:
+    """The run as lists show it."""
+    return ReproductionSummary(**_fields(run, arxiv_id, version, slug, verdict_id))
+
+
+def _fields(run: Reproduction, arxiv_id: str, version: int, slug: str, verdict_id: UUID | None) -> dict[str, Any]:
+    return dict(  # noqa: C408  # as a call of the schema
         id=run.id,
         paper_arxiv_id=arxiv_id,
         paper_version=version,
@@ -149,7 +163,6 @@ def run_read(
         stage=run.stage,
         progress=Progress(done=run.progress_done, total=run.progress_total, correct=run.progress_correct),
         estimate=running_estimate(run.progress_correct, run.progress_done, run.spec, run.progress_estimate),
-        queue_position=position,
         priority=run.priority,
         attempt=run.attempt,
         max_attempts=run.max_attempts,

@@ -78,8 +78,8 @@ class RunError(BaseModel):
     retryable: bool
 
 
-class ReproductionRead(BaseModel):
-    """A run."""
+class ReproductionSummary(BaseModel):
+    """A run in a list: without its place in the queue, which takes a look at all that wait before it."""
 
     id: UUID
     paper_arxiv_id: str
@@ -94,11 +94,6 @@ class ReproductionRead(BaseModel):
     stage: str | None
     progress: Progress
     estimate: RunningEstimate | None
-    queue_position: int | None = Field(
-        description="Its place in the order of the queue: by priority, then in turn between those who ask, then by "
-        "age. 1 is next; null once a worker has it. What others ask for later can still come before it, where "
-        "theirs is the turn."
-    )
     priority: int
     attempt: int
     max_attempts: int
@@ -111,3 +106,13 @@ class ReproductionRead(BaseModel):
     deadline_at: Instant
     error: RunError | None
     verdict_id: UUID | None
+
+
+class ReproductionRead(ReproductionSummary):
+    """A run."""
+
+    queue_position: int | None = Field(
+        description="Its place in the order of the queue: by priority, then in turn between those who ask, then by "
+        "age. 1 is next; null once a worker has it. What others ask for later can still come before it, where "
+        "theirs is the turn."
+    )

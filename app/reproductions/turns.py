@@ -3,7 +3,7 @@
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, ScalarSelect, Subquery, func, literal, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from app.models import Reproduction, ReproductionState
@@ -41,3 +41,10 @@ def queue_position() -> ScalarSelect[int]:
     before = tuple_(ahead.priority, ahead.turn, ahead.id) < tuple_(*QUEUE_ORDER)
     waiting = select(func.count() + 1).select_from(ahead).where(ahead.state == _QUEUED, before)
     return waiting.correlate(Reproduction).scalar_subquery()
+
+
+def places() -> Subquery:
+    """The runs that wait, each with its place from 1: read once along their index, however many of them are shown."""
+    waiting = aliased(Reproduction)
+    place = func.row_number().over(order_by=(waiting.priority, waiting.turn, waiting.id))
+    return select(waiting.id, place.label("place")).where(waiting.state == _QUEUED).subquery("places")

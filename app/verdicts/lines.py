@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, exists, func, select, true
 from sqlalchemy.orm import Session
 
 from app.core.pagination import decode_cursor, encode_cursor
-from app.models import Claim, Paper, Verdict, VerdictKind
+from app.models import Claim, Evidence, Paper, Prediction, Verdict, VerdictKind
 
 _LISTING: Final = "claim-lines"
 _READ = (
@@ -37,6 +37,10 @@ _READ = (
     .join(Paper, Paper.id == Claim.paper_id)
     .outerjoin(Verdict, and_(Verdict.claim_id == Claim.id, Verdict.is_current))
 )
+
+
+_FINGERPRINT: Final = Evidence.content["facts"]["data"]["fingerprint"].astext
+_HAS_PREDICTIONS: Final = exists().where(Prediction.evidence_id == Verdict.evidence_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +90,26 @@ class Choice:
     computed_at: datetime
 
 
-def verdict_choices(session: Session, arxiv_id: str, limit: int) -> list[Choice]:
-    """The paper's newest verdicts."""
+def verdict_choices(session: Session, arxiv_id: str, data: str | None, limit: int) -> list[Choice]:
+    """The paper's newest verdicts that can be compared item by item with one about this data.
+
+    `data` is the fingerprint of the split that was measured; where one states none, items are matched by their ids.
+    """
+    same = func.coalesce(_FINGERPRINT, data) == data if data is not None else true()
     query = (
         select(Verdict.id, Claim.row, Claim.column, Claim.unit, Verdict.status, Verdict.score, Verdict.computed_at)
         .join(Claim, Claim.id == Verdict.claim_id)
         .join(Paper, Paper.id == Verdict.paper_id)
-        .where(Paper.arxiv_id == arxiv_id)
+        .join(Evidence, Evidence.id == Verdict.evidence_id)
+        .where(Paper.arxiv_id == arxiv_id, _HAS_PREDICTIONS, same)
         .order_by(Verdict.computed_at.desc(), Verdict.id.desc())
     )
     return [Choice(*row) for row in session.execute(query.limit(limit))]
+
+
+def with_predictions(session: Session, ids: Collection[UUID]) -> set[UUID]:
+    """Those of these verdicts that can be compared item by item."""
+    return set(session.scalars(select(Verdict.id).where(Verdict.id.in_(ids), _HAS_PREDICTIONS))) if ids else set()
 
 
 def headline_lines(session: Session, arxiv_ids: Collection[str]) -> dict[str, ClaimLine]:

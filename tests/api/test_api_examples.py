@@ -71,6 +71,7 @@ def _ask(client: Api) -> dict[str, Json]:
         "ClaimRead": claim,
         "DriverRead": ok(client.get(f"/v1/drivers/{DRIVER}")),
         "ReproductionRead": run,
+        "ReproductionSummary": ok(client.get("/v1/reproductions?limit=1"))["items"][0],
         "VerdictRead": posted,
         "EvidenceRead": ok(client.get(f"/v1/verdicts/{posted['id']}/evidence")),
         "BatchRead": ok(client.post("/v1/papers:batchGet", json={"ids": [PAPER, "2111.99999"]})),

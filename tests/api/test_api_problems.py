@@ -178,7 +178,7 @@ def test_a_bad_field_is_told_how_to_be_mended(api: Api) -> None:
         one["field"]: one["detail"]
         for one in refused(api.post("/v1/designs", json=numbers), 422, "validation_failed")["errors"]
     }
-    assert said["body.margin"] == "Input should be less than 0.5. Delta, as a fraction: 0.01 is one point."
+    assert said["body.margin"] == "This has to be less than 0.5. Delta, as a fraction: 0.01 is one point."
     assert "There are: reported_value, unit, population, margin" in said["body.slice_size"]
     assert said["body.populations"] == "There is no field of this name; population is meant, perhaps."
     evidence = {"counts": [{"n": 5, "corect": 4}]}

@@ -55,6 +55,10 @@ def test_drivers_and_papers_as_a_table_and_as_json(loaded: Run) -> None:
     assert len(drivers) == 23
     table = loaded("drivers").stdout
     assert all(driver["slug"] in table for driver in drivers)
+    claims = loaded("claims", "2004.13606", "--limit", "1").stdout
+    assert "BERT-base, seed 1" in claims
+    assert "0.848497" in claims
+    assert loaded("claims", "list", "2004.13606", "--limit", "1").stdout == claims
     found = json.loads(loaded("papers", "instability", "--json").stdout)["items"]
     assert [paper["arxiv_id"] for paper in found] == ["2004.13606"]
     assert "2111.09543" in loaded("papers").stdout
@@ -75,8 +79,15 @@ def test_reproduce_queues_and_joins(loaded: Run) -> None:
     first, second = (json.loads(loaded(*arguments).stdout) for _ in range(2))
     assert first["state"] == "queued"
     assert first["id"] == second["id"]
+    said = loaded(*arguments[:-1]).stdout
+    again = "is queued, place 1 (the same one was in flight); to follow it: verdicts follow"
+    assert said == f"run {first['id']} {again} {first['id']}\n"
     other = json.loads(loaded(*arguments, "--force").stdout)
     assert other["id"] != first["id"]
+    assert [row.split()[-1] for row in loaded("runs").stdout.splitlines()] == ["state", "queued", "queued"]
+    assert loaded("cancel", first["id"]).stdout == f"run {first['id']} is cancelled\n"
+    left = json.loads(loaded("runs", "--state", "queued", "--paper", "2004.13606", "--json").stdout)["items"]
+    assert [run["id"] for run in left] == [other["id"]]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +100,11 @@ def test_reproduce_queues_and_joins(loaded: Run) -> None:
         (("reproduce", "2004.13606", "--kind", "LATER"), 2, "LATER"),
         (("import", "missing.json"), 1, "cannot be read"),
         (("no-such-command",), 2, "No such command"),
+        (("follow", "nope"), 2, "'nope' is no id"),
+        (("claims", "nonsense"), 1, "neither an arXiv id"),
+        (("papers", "--limit", "999"), 2, "It has to be at most 200."),
+        (("--server", "http://127.0.0.1:9", "up"), 2, "`verdicts up` takes no --server."),
+        (("--key", "x", "claims", "list"), 2, "Missing argument"),
     ],
 )
 def test_errors_are_short_and_have_their_exit_code(
@@ -130,7 +146,11 @@ def test_no_service_is_said_in_one_line(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"VERDICTS_QUEUE__LEASE_S": "abc"}, "VERDICTS_QUEUE__LEASE_S: Input should be a valid number"),
+        ({"VERDICTS_QUEUE__LEASE_S": "abc"}, "VERDICTS_QUEUE__LEASE_S: This has to be a number."),
+        (
+            {"VERDICTS_DATABASE_URL": "postgresql+psycopg://me:secret@x:port/y"},
+            "has to look like postgresql+psycopg://",
+        ),
         ({"VERDICTS_DATABASE_URL": "garbage"}, "has to look like postgresql+psycopg://"),
         ({"VERDICTS_DATABASE_URL": "mysql://me:secret@x/y"}, "has to look like postgresql+psycopg://"),
     ],
@@ -179,7 +199,7 @@ def test_reproduce_wait_follows_a_worker_to_the_verdict(
         wait = ("reproduce", "2004.13606", "--driver", "bert-base-mnli-seed03-matched", "--wait")
         done = loaded(*wait, "--expect", "reproduced")
         assert done.returncode == 0, done.stderr
-        assert "84.81 %" in done.stdout
+        assert "0.848090" in done.stdout
         unexpected = loaded(*wait, "--json", "--expect", "not_reproduced")
         assert unexpected.returncode == 6
         assert "the verdict is reproduced, not not_reproduced" in unexpected.stderr

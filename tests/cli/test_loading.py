@@ -35,12 +35,12 @@ print(json.dumps([code, sorted(sys.modules)]))
 """
 
 
-def loaded_by(*arguments: str) -> set[str]:
+def loaded_by(*arguments: str, code: int = 0) -> set[str]:
     """The modules that are there when a command is through, by their first names and in full."""
     argv = [sys.executable, "-c", PROGRAM, json.dumps(arguments)]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
-    code, modules = json.loads(done.stdout.splitlines()[-1])
-    assert not code, done.stdout + done.stderr
+    ended, modules = json.loads(done.stdout.splitlines()[-1])
+    assert (ended or 0) == code, done.stdout + done.stderr
     return set(modules) | {name.partition(".")[0] for name in modules}
 
 
@@ -60,9 +60,23 @@ def test_a_command_to_a_service_loads_the_client_and_nothing_of_the_service(scri
     assert loaded & (DATABASE | SERVICE | MATHEMATICS | {"app.core", "app.models", "app.papers"}) == set()
 
 
+def test_where_nothing_runs_nothing_that_would_answer_is_loaded(tmp_path: Path) -> None:
+    loaded = loaded_by("papers", "--data-dir", str(tmp_path), code=5)
+    assert loaded & ({"sqlalchemy", "alembic"} | (SERVICE - {"structlog"}) | MATHEMATICS) == set()
+
+
 def test_what_answers_here_is_what_answers_there() -> None:
     """Each side of a command has every method that it may be asked for, with the same parameters."""
-    protocols = (source.Papers, source.Claims, source.Drivers, source.Log, source.Imports, source.Runs)
+    protocols = (
+        source.Papers,
+        source.Verdicts,
+        source.Claims,
+        source.Drivers,
+        source.Log,
+        source.Imports,
+        source.Runs,
+        source.Webhooks,
+    )
     for lazy, protocol in zip(source.LOCAL, protocols, strict=True):
         here = lazy.load()
         for name, asked in vars(protocol).items():

@@ -8,16 +8,16 @@ from typing import Any, Final
 import pytest
 from rich.console import Console
 
-from app.cli.numbers import points
 from app.cli.verdict_panel import verdict_panel
 from app.client.models import Verdict
 
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "app" / "examples.json"
 
 
-def shown(status: str, **decision: Any) -> str:  # noqa: ANN401  # fields of the decision
+def shown(status: str, printed: float = 91.8, **decision: Any) -> str:  # noqa: ANN401  # fields of the decision
     verdict = json.loads(EXAMPLES.read_text(encoding="utf-8"))["VerdictRead"]
-    known = {"reported": 0.918, "margin": 0.0205, "estimate": 0.9133, "ceiling": 0.85, "p_inside": 0.99}
+    verdict["claim_citation"]["reported_value"] = printed
+    known = {"reported": 0.918, "delta": 0.02, "margin": 0.0205, "estimate": 0.9133, "ceiling": 0.85, "p_inside": 0.99}
     intervals = {"interval_90": (0.90, 0.92), "interval_95": (0.89, 0.93), "more_examples_needed": None}
     verdict["estimate"] |= {**known, **intervals, "status": status, "direction": None, **decision}
     out = StringIO()
@@ -28,10 +28,10 @@ def shown(status: str, **decision: Any) -> str:  # noqa: ANN401  # fields of the
 def test_a_verdict_that_is_reproduced() -> None:
     out = shown("reproduced")
     assert "91.8 % (accuracy)" in out
-    assert "89.75 % to 93.85 %: as reported ± 2.05 points" in out
+    assert "89.75 to 93.85 %: as reported ± 2.05 points" in out
     assert "91.33 % on this split" in out
-    assert "90.00 % to 92.00 %: inside the margin, so reproduced" in out
-    assert "89.00 % to 93.00 %" in out
+    assert "90.00 to 92.00 %: inside the margin, so reproduced" in out
+    assert "89.00 to 93.00 %" in out
     assert "probability 0.9900 of being inside the margin, times 0.85 for the protocol (proxy)" in out
     assert "0.91" not in out  # nothing stands there as a fraction
 
@@ -62,10 +62,24 @@ def test_what_follows_from_what(status: str, decision: dict[str, Any], words: li
     assert [one for one in words if one not in out] == []
 
 
-def test_points_have_as_many_digits_as_they_have() -> None:
-    assert [points(value) for value in (0.02, 0.0105, 0.01005, 0.010005)] == [
-        "2.00 points",
-        "1.05 points",
-        "1.005 points",
-        "1.0005 points",
-    ]
+@pytest.mark.parametrize(
+    ("printed", "reported", "delta", "margin", "words"),
+    [
+        (84.4, 0.844, 0.01, 0.01005, ["84.40 % (", "83.395 to 85.405 %: as reported ± 1.005 points", "84.600 % on"]),
+        (84.4, 0.844, 0.01, 0.0105, ["84.4 % (", "83.35 to 85.45 %: as reported ± 1.05 points", "84.60 % on"]),
+        (0.9, 0.9, 0.01, 0.06, ["0.9 (", "0.8400 to 0.9600: as reported ± 0.0600", "0.8460 on"]),
+        (0.9, 0.009, 0.001, 0.0015, ["0.9 % (", "0.75 to 1.05 %: as reported ± 0.15 points"]),
+        (
+            0.8484971981660724,
+            0.8484971981660724,
+            0.01,
+            0.01,
+            ["0.848497, printed as 0.8484971981660724 (", "0.838497 to 0.858497: as reported ± 0.0100", "0.846000 on"],
+        ),
+    ],
+)
+def test_numbers_stand_in_the_papers_unit_with_digits_that_can_be_held_against_each_other(
+    printed: float, reported: float, delta: float, margin: float, words: list[str]
+) -> None:
+    out = shown("reproduced", printed, reported=reported, delta=delta, margin=margin, estimate=0.846)
+    assert [one for one in words if one not in out] == []

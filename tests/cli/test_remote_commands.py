@@ -63,6 +63,8 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         (("show", PAPER), f"/v1/papers/{PAPER}", "A title"),
         (("claims", "list", PAPER), f"/v1/papers/{PAPER}/claims?limit=50", "75.0 %"),
         (("drivers",), "/v1/drivers?limit=200", "tiny"),
+        (("runs", "--paper", PAPER), f"/v1/reproductions?paper={PAPER}&limit=20", "driver"),
+        (("runs", "--state", "expired"), "/v1/reproductions?state=expired&limit=20", "state"),
     ],
 )
 def test_what_is_read_is_what_the_service_says(
@@ -73,6 +75,8 @@ def test_what_is_read_is_what_the_service_says(
     assert done.out == httpx.get(world.url + path).text + "\n"
     assert shown in run(*arguments).out
     assert run(*arguments, "--server", world.url, VERDICTS_SERVER="http://127.0.0.1:9").code == 0
+    before = run("--server", world.url, *arguments, "--json", VERDICTS_SERVER="http://127.0.0.1:9")
+    assert (before.code, before.out) == (0, done.out)
 
 
 def test_the_audit_log_takes_a_key_that_may(run: Run, world: World) -> None:
@@ -130,10 +134,13 @@ def test_a_run_that_is_cancelled_under_the_one_who_waits(run: Run, world: World)
         (("import", "draft:my-paper"), {}, 3, "draft:my-paper"),
         (("import", "missing.json"), {}, 1, "cannot be read"),
         (("follow", "0197f3a0-0000-7000-8000-00000000dead"), {}, 3, "no reproduction"),
+        (("cancel", "0197f3a0-0000-7000-8000-00000000dead"), {}, 3, "no reproduction"),
         (("claims", "import", PAPER, "missing.csv"), {}, 5, "cannot be read"),
         (("papers",), {"VERDICTS_SERVER": "localhost:1"}, 1, "no address of a service"),
         (("papers",), {"VERDICTS_SERVER": "http://127.0.0.1:9"}, 5, "http://127.0.0.1:9 does not answer"),
         (("papers", "--data-dir", "/nowhere"), {}, 1, "not both"),
+        (("--data-dir", "/nowhere", "papers"), {}, 1, "not both"),
+        (("--server", "http://127.0.0.1:9", "papers", "--server", "localhost:1"), {}, 1, "no address of a service"),
     ],
 )
 def test_errors_are_short_and_have_their_exit_code(
@@ -144,6 +151,28 @@ def test_errors_are_short_and_have_their_exit_code(
     assert said in done.err
     assert done.err.startswith("verdicts: ")
     assert done.err.count("\n") == 1
+
+
+def test_a_run_is_cancelled(run: Run) -> None:
+    asked = json.loads(run("reproduce", PAPER, "--kind", "PRE", "--json").out)
+    listed = run("runs", "--state", "queued").out
+    assert asked["id"] in listed
+    assert listed.split()[-1] == "queued"
+    done = run("cancel", asked["id"])
+    assert (done.code, done.out) == (0, f"run {asked['id']} is cancelled\n")
+    assert json.loads(run("cancel", asked["id"], "--json").out)["state"] == "cancelled"
+
+
+def test_a_webhook_is_registered_listed_and_removed(run: Run, world: World) -> None:
+    refused = run("webhooks", "register", "http://127.0.0.1:9/hook")
+    assert (refused.code, "https" in refused.err) == (1, True)
+    # An address by its number takes no look into the DNS.
+    made = json.loads(run("webhooks", "register", "https://93.184.215.14/", "--event", "verdict.issued", "--json").out)
+    assert made["secret"].startswith("whsec_")
+    assert (made["events"], made["owner"]) == (["verdict.issued"], world.key.partition(".")[0])
+    assert made["url"] in run("webhooks", "list").out
+    assert run("webhooks", "remove", made["id"]).out == f"{made['id']} is removed\n"
+    assert json.loads(run("webhooks", "list", "--json").out)["items"] == []
 
 
 def test_files_are_sent_to_the_service(run: Run, world: World, tmp_path: Path) -> None:

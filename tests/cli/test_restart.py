@@ -62,7 +62,7 @@ def test_a_run_is_followed_through_a_restart(
             client = Client(first.base)
             waiting = threads.submit(client.wait_for, run_id, on_progress=seen.append, on_outage=away.append)
             command = forks.start(["follow", str(run_id), "--server", first.base], environment, log)
-            assert wait_until(lambda: bool(seen) and log.exists() and "queued" in log.read_text(), PATIENCE_S)
+            assert wait_until(lambda: bool(seen) and log.exists() and "queued, place 1" in log.read_text(), PATIENCE_S)
             first.process.kill()
         assert wait_until(lambda: bool(away) and "the service is away" in log.read_text(), PATIENCE_S), log.read_text()
         conclude(database)

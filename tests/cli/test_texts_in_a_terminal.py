@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from rich.console import Console, RenderableType
 
+from app.cli.document_panel import document_panel
 from app.cli.plain import plain
-from app.cli.show import document_panel, papers_table
+from app.cli.show import papers_table
 from app.client.models import PaperDocument, PaperSummary
 from tests.hostile.texts import HOSTILE, INJECTIONS
 

@@ -2,6 +2,8 @@
 
 import json
 
+from app.cli.webhooks import Event
+from app.webhooks.schemas import WebhookEvent
 from tests.cli.test_commands import Run, run
 
 __all__ = ["run"]
@@ -22,3 +24,7 @@ def test_a_webhook_is_registered_listed_and_removed(run: Run) -> None:
     assert run("webhooks", "remove", entry["id"]).returncode == 3
     (last, *_) = json.loads(run("audit", "--json").stdout)["items"]
     assert (last["action"], last["operation"]) == ("webhook.removed", "verdicts webhooks remove")
+
+
+def test_the_command_knows_the_events_that_there_are() -> None:
+    assert [one.value for one in Event] == [one.value for one in WebhookEvent]

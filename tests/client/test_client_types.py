@@ -41,6 +41,8 @@ SCHEMAS: Final = {
     models.RunningEstimate: "RunningEstimate",
     models.Slice: "SliceSpec",
     models.Verdict: "VerdictRead",
+    models.Webhook: "WebhookRead",
+    models.WebhookCreated: "WebhookCreated",
 }
 
 

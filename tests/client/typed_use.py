@@ -18,6 +18,8 @@ from app.client.models import (
     Prediction,
     Reproduction,
     Verdict,
+    Webhook,
+    WebhookCreated,
 )
 
 
@@ -37,6 +39,8 @@ def waiting(client: Client, some: UUID) -> None:
     assert_type(client.updates(run.id), Iterator[Reproduction])
     assert_type(client.verdict_of(run), Verdict)
     assert_type(client.audit(limit=1), Iterator[AuditEntry])
+    assert_type(client.register_webhook("https://example.org/", ["verdict.issued"]), WebhookCreated)
+    assert_type(client.webhooks(), Iterator[Webhook])
 
 
 async def awaiting(client: AsyncClient, some: UUID) -> None:

@@ -116,6 +116,17 @@ def test_statuses_are_told_in_words_and_reasons(client: Api, world: World) -> No
     assert "no longer stands" in text_of(client.get(f"/verdicts/{world.ran}").content)
 
 
+def test_only_what_can_be_compared_is_offered(client: Api, world: World) -> None:
+    def offered(path: str) -> list[str | None]:
+        page = tree(client.get(path).content)
+        return [one.get("value") for one in page.iter() if one.tag == "option" or one.get("name") == "first"]
+
+    assert world.ran_again in offered(f"/verdicts/{world.ran}")
+    assert set(offered(f"/papers/{TINY}")) >= {world.ran, world.ran_again}
+    assert offered(f"/verdicts/{world.counted}") == []
+    assert world.counted not in offered(f"/papers/{PAPER}")
+
+
 def test_examples_are_found_by_id_text_and_label(client: Api, world: World) -> None:
     def found(query: str) -> list[str]:
         page = tree(client.get(f"/verdicts/{world.ran}/examples?{query}").content)
@@ -142,13 +153,28 @@ def test_runs_are_shown_as_they_stand(client: Api, world: World) -> None:
     failed = text_of(client.get(f"/reproductions/{world.runs['failed']}").content)
     assert "data/<gone> is not there." in failed
     assert "says nothing about the claim" in failed
-    assert "Place in the queue: 2" in text_of(client.get(f"/reproductions/{world.runs['queued']}").content)
+    assert "Place in the queue 2" in text_of(client.get(f"/reproductions/{world.runs['queued']}").content)
     running = text_of(client.get(f"/reproductions/{world.runs['running']}").content)
     assert "85.71" in running
     crew = text_of(client.get("/workers").content)
     assert "worker-1" in crew
     assert "alive" in crew
     assert "worker-2" in crew
+
+
+def test_a_run_that_has_ended_shows_the_numbers_of_its_verdict_and_no_others(client: Api, world: World) -> None:
+    run = client.get(f"/v1/verdicts/{world.ran_again}").json()["reproduction"]
+    ended = text_of(client.get(f"/reproductions/{run}").content)
+    verdict = text_of(client.get(f"/verdicts/{world.ran_again}").content)
+    why = "The interval has no width, as no item of the split is left to measure"
+    assert "Reported accuracy 75.0 %" in ended
+    assert "Measured 75.00 %" in ended
+    assert why in ended
+    assert why in verdict
+    # The interval that the run was watched by is of another estimand: it stands with the curve alone.
+    assert "95 % interval" not in ended
+    cancelled = text_of(client.get(f"/reproductions/{world.runs['cancelled']}").content)
+    assert "so far" not in cancelled
 
 
 def test_what_is_not_there_is_said_on_a_page(client: Api, world: World) -> None:
@@ -158,12 +184,12 @@ def test_what_is_not_there_is_said_on_a_page(client: Api, world: World) -> None:
         (f"/papers/{PAPER}?claim={NOBODY}", 404, "There is no claim"),
         (f"/papers/{TINY}?claim={client.post_claim(row='Another')['id']}", 404, "is no claim of"),
         (f"/verdicts/{NOBODY}", 404, "There is no verdict"),
-        ("/verdicts/none", 422, "verdict_id"),
+        ("/verdicts/none", 422, "“none” stands in the address. This is no id."),
         (f"/verdicts/{world.imported}/examples", 404, "carries no evidence"),
         (f"/compare/{world.ran}/{world.counted}", 422, "posted as counts"),
         (f"/reproductions/{NOBODY}", 404, "There is no reproduction"),
         ("/drivers/none", 404, "There is no driver"),
-        ("/?status=odd", 422, "query.status"),
+        ("/?status=odd", 422, "status is “odd” in the address. This has to be 'reproduced', "),
         ("/?cursor=bm9uZQ", 400, "The cursor does not belong to this list"),
     ):
         response = client.get(path)

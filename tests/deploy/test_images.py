@@ -131,6 +131,8 @@ def test_the_api_image_has_no_torch_and_the_worker_image_has() -> None:
     assert [shlex.split(v)[-1] for v in api] == [".[service]"]
     assert [shlex.split(v)[-1] for v in worker] == [".[worker]"]
     assert ("ARG", "TORCH=cpu") in STAGES["build-worker"]
+    # What is installed is compiled there: the user of the images may not write beside it.
+    assert any(value.startswith("UV_COMPILE_BYTECODE") for name, value in STAGES["build"] if name == "ENV")
     assert any(value.startswith("UV_TORCH_BACKEND") for name, value in STAGES["build-worker"] if name == "ENV")
 
 

@@ -106,6 +106,21 @@ def test_a_runs_stream_starts_with_its_state_and_ends_with_its_end(
     assert (again.status_code, again.content) == (204, b"")
 
 
+def test_who_waits_hears_of_its_place(service: Running, database: Database, subject: Subject) -> None:
+    first, second, third = (ask(database, subject, force=True) for _ in range(3))
+    with service.open(run_path(third)) as stream:
+        assert data_of(stream.next())["queue_position"] == 3
+        cancel(database, second)
+        moved = stream.next()
+        assert (moved.event, moved.id) == ("reproduction.progress", stream.last_event_id)
+        assert (data_of(moved)["state"], data_of(moved)["queue_position"]) == ("queued", 2)
+        ask(database, subject, force=True)  # behind it: no news
+        assert take(database).reproduction_id == first
+        assert data_of(stream.next())["queue_position"] == 1
+        take(database)
+        assert stream.next().event == "reproduction.running"
+
+
 def later_messages(service: Running, run_id: UUID) -> list[Message]:
     with service.open(run_path(run_id)) as stream:
         return stream.rest()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from app.cli.service import connected, session_of
+from app.cli.connection import connected
+from app.cli.service import session_of
 from app.core.settings import Settings
 
 

@@ -6,6 +6,10 @@ from contextlib import suppress
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy.exc import OperationalError
+
+from app.claims.queries import read_claim
+from app.cli.failures import CommandError
 from app.cli.local.base import Local
 from app.cli.local.insistent import Insistent
 from app.cli.source import Watch
@@ -13,10 +17,13 @@ from app.cli.whereabouts import running_service
 from app.client import Client, ClientError, Retries
 from app.client.models import Reproduction
 from app.core.queue import REQUEST_PATIENCE_S, Doorbell, make_celery
+from app.models import ReproductionState
 from app.papers.ids import PaperRef
-from app.reproductions.queries import read_reproduction
+from app.reproductions.cancel import cancel_reproduction
+from app.reproductions.queries import ReproductionFilter, list_reproductions, read_reproduction
 from app.reproductions.request import request_reproduction
 from app.reproductions.schemas import ReproductionPost
+from app.statistics.written import Notation
 from app.verdicts.queries import read_verdict
 
 _POLL_S: Final = 0.2
@@ -26,6 +33,20 @@ _API_S: Final = 5.0
 
 class LocalRuns(Local):
     """As `app.cli.source.Runs`."""
+
+    def runs(self, paper: str | None, state: str | None, limit: int) -> str:
+        """A page of runs."""
+        of_paper, of_state = PaperRef.parse(paper) if paper else None, ReproductionState(state) if state else None
+        wanted = ReproductionFilter(paper=of_paper, state=of_state)
+        with self.session() as session:
+            return list_reproductions(session, wanted, limit, None).model_dump_json()
+
+    def cancel(self, run_id: UUID) -> str:
+        """Cancel a run; the run as it is then."""
+        with self.session() as session:
+            cancel_reproduction(session, run_id)
+            session.flush()
+            return read_reproduction(session, run_id).model_dump_json()
 
     def ask(self, paper: str, wanted: Mapping[str, Any]) -> tuple[str, bool]:
         """Queue a run, or join the same one in flight."""
@@ -38,6 +59,12 @@ class LocalRuns(Local):
                 return read_reproduction(session, run_id).model_dump_json(), not new
         finally:
             doorbell.close()
+
+    def notation(self, claim_id: UUID) -> Notation:
+        """How the numbers of a claim are written."""
+        with suppress(OperationalError, CommandError), self.session() as session:
+            return Notation.of(read_claim(session, claim_id))
+        return Notation()
 
     def updates(self, run_id: UUID, watch: Watch) -> Iterator[Reproduction]:
         """The run whenever it has changed: by the events of the API that runs here; looked at, where there are none."""

@@ -18,6 +18,7 @@ from app.client.models.papers import (
 )
 from app.client.models.runs import Progress, Reproduction, RunError, RunningEstimate, Slice
 from app.client.models.verdicts import Decision, Evidence, Prediction, ProtocolAxes, Verdict
+from app.client.models.webhooks import Webhook, WebhookCreated
 
 __all__ = [
     "AuditEntry",
@@ -46,4 +47,6 @@ __all__ = [
     "RunningEstimate",
     "Slice",
     "Verdict",
+    "Webhook",
+    "WebhookCreated",
 ]

@@ -42,7 +42,10 @@ class RunError(Answered):
 
 
 class Reproduction(Answered):
-    """A run. `state` is queued, running, succeeded, failed, cancelled or expired; `done` tells whether it has ended."""
+    """A run. `state` is queued, running, succeeded, failed, cancelled or expired; `done` tells whether it has ended.
+
+    `queue_position` is of the single run: a list does not say it.
+    """
 
     id: UUID
     paper_arxiv_id: str
@@ -57,7 +60,7 @@ class Reproduction(Answered):
     stage: str | None
     progress: Progress
     estimate: RunningEstimate | None
-    queue_position: int | None
+    queue_position: int | None = None
     priority: int
     attempt: int
     max_attempts: int

@@ -17,6 +17,7 @@ for (const form of document.querySelectorAll("form[data-auto]")) {
 for (const form of document.querySelectorAll("form[data-ask]")) {
   const problem = form.querySelector(".problem");
   const button = form.querySelector("button");
+  form.addEventListener("input", () => { problem.hidden = true; });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     problem.hidden = true;
@@ -37,7 +38,9 @@ for (const form of document.querySelectorAll("form[data-ask]")) {
         location.assign(`/reproductions/${said.id}`);
         return;
       }
-      const fields = (said.errors ?? []).map((one) => `${one.field.replace(/^body\./, "")}: ${one.detail}`);
+      // By the names that stand at the fields.
+      const name = (field) => form.elements[field]?.labels?.[0]?.firstChild.textContent.trim() ?? field;
+      const fields = (said.errors ?? []).map((one) => `${name(one.field.replace(/^body\./, ""))}: ${one.detail}`);
       problem.textContent = `${said.title}. ${fields.length ? fields.join("; ") : said.detail}`;
     } catch {
       problem.textContent = "The service did not answer. Nothing may have been asked for; try again.";

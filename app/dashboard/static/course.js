@@ -7,10 +7,13 @@ globalThis.course = (() => {
   if (!box || typeof uPlot === "undefined") return { add() {} };
   const [reported, margin] = [Number(box.dataset.reported), Number(box.dataset.margin)];
   const scaled = box.dataset.unit === "percent" ? 100 : 1;
+  const shown = Number(box.dataset.digits) + (scaled === 100 ? 0 : 2);
   const whole = new Intl.NumberFormat("en");
   const data = JSON.parse(box.dataset.points);
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   let plot = null;
+  // Where nothing is pointed at, the legend says how it stands.
+  const rest = (u) => { if (!(u.cursor.left >= 0)) u.setLegend({ idx: data[0].length - 1 }); };
   function options(width) {
     const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
     const digits = scaled === 100 ? 1 : 3;
@@ -23,11 +26,11 @@ globalThis.course = (() => {
         { label: "estimate", stroke: colour("--ok"), width: 2, points: { show: data[0].length < 30 } },
         { label: "95 % from", stroke: colour("--edge"), width: 1, points: { show: false } },
         { label: "95 % to", stroke: colour("--edge"), width: 1, points: { show: false } },
-      ].map((one) => ({ value: (_, value) => (value === null || value === undefined ? "–" : value.toFixed(digits + 1)), ...one })),
+      ].map((one) => ({ value: (_, value) => (value === null || value === undefined ? "–" : value.toFixed(shown)), ...one })),
       bands: [{ series: [3, 2], fill: `${colour("--heat")}33` }],
       axes: [{ ...axis, label: "examples", labelSize: 22, values: (_, all) => all.map((one) => whole.format(one)) },
         { ...axis, size: 62, values: (_, all) => all.map((one) => one.toFixed(digits)) }],
-      hooks: { drawClear: [(u) => {
+      hooks: { ready: [rest], setCursor: [rest], setData: [rest], drawClear: [(u) => {
         const top = u.valToPos((reported + margin) * scaled, "y", true);
         const bottom = u.valToPos((reported - margin) * scaled, "y", true);
         const middle = u.valToPos(reported * scaled, "y", true);

@@ -9,9 +9,9 @@ const RATE_WINDOW_MS = 30000;
 const samples = new Map();
 const whole = new Intl.NumberFormat("en");
 
-const share = (value, unit) => (unit === "percent" ? `${(value * 100).toFixed(2)}\u202f%` : value.toFixed(4));
-const span = ([low, high], unit) =>
-  unit === "percent" ? `${(low * 100).toFixed(2)} to ${(high * 100).toFixed(2)}\u202f%` : `${low.toFixed(4)} to ${high.toFixed(4)}`;
+const number = (value, { unit, digits }) => (unit === "percent" ? value * 100 : value).toFixed(Number(digits) + (unit === "percent" ? 0 : 2)).replace("-", "\u2212");
+const share = (value, as) => number(value, as) + (as.unit === "percent" ? "\u202f%" : "");
+const span = ([low, high], as) => `${number(low, as)} to ${share(high, as)}`;
 const pad = (number) => String(number).padStart(2, "0");
 
 function duration(seconds) {
@@ -39,19 +39,18 @@ function pace(run) {
 const write = (item, name, text) => { for (const one of item.querySelectorAll(`[data-f="${name}"]`)) one.textContent = text; };
 
 function show(item, run) {
-  const { unit } = item.dataset;
+  const as = item.dataset;
   const [low, high] = [Number(item.dataset.low), Number(item.dataset.high)];
   const at = (value) => `${Math.min(100, Math.max(0, ((value - low) / (high - low)) * 100))}%`;
   write(item, "done", whole.format(run.progress.done));
   write(item, "total", run.progress.total ? whole.format(run.progress.total) : "?");
   write(item, "stage", (run.stage ?? "").replaceAll("_", " "));
   const bar = item.querySelector("progress");
-  bar.max = run.progress.total ?? 1;
-  bar.value = run.progress.done;
+  if (bar) [bar.max, bar.value] = [run.progress.total ?? 1, run.progress.done];
   if (run.estimate) {
-    write(item, "value", share(run.estimate.value, unit));
-    write(item, "interval", span(run.estimate.interval_95, unit));
-    write(item, "estimate", `${share(run.estimate.value, unit)} [${span(run.estimate.interval_95, unit)}]`);
+    write(item, "value", share(run.estimate.value, as));
+    write(item, "interval", span(run.estimate.interval_95, as));
+    write(item, "estimate", `${share(run.estimate.value, as)} [${span(run.estimate.interval_95, as)}]`);
     item.querySelector('[data-f="point"]')?.setAttribute("cx", at(run.estimate.value));
     const band = item.querySelector('[data-f="band"]');
     band?.setAttribute("x1", at(run.estimate.interval_95[0]));
@@ -108,6 +107,7 @@ function take(run, isNews) {
     show(item, run);
     globalThis.course?.add(run);
   }
+  if (item && run.state === "queued" && run.queue_position) write(item, "place", whole.format(run.queue_position));
   if (isNews || (!item && run.state === "running")) renew();
 }
 
