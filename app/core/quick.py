@@ -50,16 +50,16 @@ class QuickProtocol(PatientProtocol):
         super().__init__(*args, **options)
         plain = not self.root_path and self.limit_concurrency is None
         self._at_once: Final[AtOnce | None] = getattr(self.app, "at_once", None) if plain else None
-        self._peer: Peer | None = None
+        self._peer = Peer("")
         self._came = 0.0
         self._served: Final = served
         self._answered = self._looked = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Somebody is there: who it is need not be found out for each request."""
         super().connection_made(transport)
         if self._at_once is not None:
-            self._peer = self.app.peer_of(self.client)
+            self._peer = cast("Any", self.app).peer_of(self.client)
 
     def on_message_begin(self) -> None:
         """A request comes. Its scope is made where one is needed."""
