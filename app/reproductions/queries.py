@@ -68,13 +68,16 @@ def version_statement() -> str:
 
 
 def list_reproductions(
-    session: Session, wanted: ReproductionFilter, limit: int, cursor: str | None
+    session: Session, wanted: ReproductionFilter, limit: int, cursor: str | None, paper: Paper | None = None
 ) -> Page[ReproductionRead]:
-    """A page of runs, newest first. The place in the queue is given on the single run only."""
+    """A page of runs, newest first. The place in the queue is given on the single run only.
+
+    `paper` is that of the filter, where it was found before.
+    """
     before = decode_cursor("reproductions", cursor, lambda key: UUID(key[0]))
     query = READ.order_by(Reproduction.id.desc()).limit(limit + 1)
     if wanted.paper is not None:
-        paper = find_present_paper(session, wanted.paper)
+        paper = paper or find_present_paper(session, wanted.paper)
         query = query.where(Reproduction.paper_id == paper.id)
         if wanted.paper.version is not None:
             version = find_version(session, paper, wanted.paper.version)

@@ -73,9 +73,11 @@ def read_verdicts(session: Session, verdict_ids: Collection[UUID]) -> dict[UUID,
     return {verdict.id: verdict for verdict in found}
 
 
-def list_verdicts(session: Session, wanted: VerdictFilter, limit: int, cursor: str | None) -> Page[VerdictRead]:
-    """A page of verdicts, newest first."""
-    query = _filtered(session, wanted).order_by(Verdict.computed_at.desc(), Verdict.id.desc())
+def list_verdicts(
+    session: Session, wanted: VerdictFilter, limit: int, cursor: str | None, paper: Paper | None = None
+) -> Page[VerdictRead]:
+    """A page of verdicts, newest first. `paper` is that of the filter, where it was found before."""
+    query = _filtered(session, wanted, paper).order_by(Verdict.computed_at.desc(), Verdict.id.desc())
     before = decode_cursor("verdicts", cursor, lambda key: (_moment(int(key[0])), UUID(key[1])))
     query = query.where(tuple_(Verdict.computed_at, Verdict.id) < before) if before is not None else query
     rows = session.execute(query.limit(limit + 1)).all()
@@ -137,10 +139,10 @@ def _moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _filtered(session: Session, wanted: VerdictFilter) -> Select[*tuple[Any, ...]]:
+def _filtered(session: Session, wanted: VerdictFilter, paper: Paper | None) -> Select[*tuple[Any, ...]]:
     query = _READ
     if wanted.paper is not None:
-        paper = find_paper(session, wanted.paper, location="/v1/papers/{id}/verdicts")
+        paper = paper or find_paper(session, wanted.paper, location="/v1/papers/{id}/verdicts")
         query = query.where(Verdict.paper_id == paper.id)
         if wanted.paper.version is not None:
             query = query.where(Verdict.paper_version_id == find_version(session, paper, wanted.paper.version).id)
