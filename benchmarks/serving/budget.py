@@ -6,7 +6,6 @@ the path.
 """
 
 import asyncio
-import gc
 import os
 import sys
 import time
@@ -26,6 +25,7 @@ from uvicorn.server import ServerState
 
 from app.access.door import Door
 from app.access.tally import Tally
+from app.core.collector import freeze
 from app.core.compression import Compression
 from app.core.cors import PublicCors
 from app.core.plan import Plans
@@ -229,8 +229,7 @@ def measure() -> dict[str, float]:
     async def run() -> dict[str, float]:
         (stock,) = await _least(Asked(bare, ROUTE, protocol=HttpToolsProtocol))
         service = _service()
-        gc.collect()
-        gc.freeze()
+        freeze()
         return {"bare, stock uvicorn": stock, **await _route(service), **await _hot(service)}
 
     return {name: round(value, 2) for name, value in uvloop.run(run()).items()}
