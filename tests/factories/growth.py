@@ -130,5 +130,9 @@ def grow(dsn: str, size: Size, spec: str = "{}") -> None:
         connection.commit()  # foreign keys that are checked at the end have to be checked by now
         for table in _GUARDED:
             connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.commit()
+        connection.autocommit = True
+        # A page is not marked as seen by all before the commit of its rows is flushed, and the planner counts them.
+        connection.execute("SET synchronous_commit = on")
+        connection.execute("SELECT pg_current_xact_id()")
         connection.execute("VACUUM (ANALYZE)")
