@@ -132,9 +132,12 @@ class Journal(Collector):
             pieces += (begin, request_id, outcome.text, number, peer.end)
         last.add(quick, total)
         if self._log:
-            stream = self._stream or sys.stderr.buffer
-            stream.write(b"".join(pieces))
-            stream.flush()
+            self._write(b"".join(pieces))
+
+    def _write(self, lines: bytes) -> None:
+        stream = self._stream or sys.stderr.buffer
+        stream.write(lines)
+        stream.flush()
 
     def by_lane(self) -> int:
         """How many of what is counted the lane answered."""
