@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.datastructures import State
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette_compress import remove_compress_type
 
@@ -129,39 +130,51 @@ def create_app(settings: Settings | None = None) -> Service:
         max_body_size=settings.limits.body_bytes,
         redirect_slashes=False,  # the redirect would be made of the Host header, whatever that says
     )
-    app.state.settings = settings
-    app.state.database = Database(
-        settings.database_url, pool_size=settings.database_pool, idle_s=settings.database_idle_s
-    )
-    app.state.doorbell = Doorbell(make_celery(settings.redis_url, patience_s=REQUEST_PATIENCE_S))
-    app.state.serving = Serving(settings, app.state.database)
-    app.state.registry = CollectorRegistry()
-    # The API sweeps too, so that runs expire and bells ring again while no worker is up.
-    chores = {
-        "purged_events": partial(prune_events, keep_days=settings.events.keep_days),
-        "purged_deliveries": partial(prune_deliveries, keep_days=settings.events.keep_days),
-    }
-    app.state.sweeper = Sweeper(app.state.database, app.state.doorbell, settings.queue, chores=chores)
-    serving = app.state.serving
-    app.state.feed = Feed(app.state.database, settings.events, serving.cache.watch, serving.settled)
-    app.state.courier = Courier(app.state.database, settings.webhooks, serving.cache.watch)
-    app.state.streams = Slots(settings.events)
-    app.state.registry.register(StreamMetrics(app.state.streams))
-    app.state.registry.register(HotMetrics(app.state.serving))
-    app.state.registry.register(QueueMetrics(app.state.database, app.state.sweeper))
-    app.state.journal = Journal(log=logging.getLogger().isEnabledFor(logging.INFO))
-    app.state.ids = Ids()
-    app.state.gate = Gate(settings.access, app.state.database, settings.redis_url)
+    _equip(app.state, settings, settings.database_url, settings.redis_url)
+    _count(app.state)
     tally = Tally(app.state.gate.requests, settings.access.networks)
     app.lane = Lane(app.usual_way, app.state.serving, app.state.journal, app.state.ids, tally)
-    app.state.registry.register(app.state.journal)
-    app.state.downloads = Downloads(app.state.database, settings.exports)
-    app.state.signing_key = SigningKey.read(settings.signing_key_file) if settings.signing_key_file else None
     install_error_handlers(app)
     install_error_pages(app)
     parts = (operations, metrics, v1(), *WELL_KNOWN, site())
     app.router.routes.extend(route for part in parts for route in part.routes)
     return app
+
+
+def _equip(state: State, settings: Settings, database_url: str, redis_url: str) -> None:
+    """What the layers and the endpoints find in the application's state."""
+    state.settings = settings
+    state.database = database = Database(
+        database_url, pool_size=settings.database_pool, idle_s=settings.database_idle_s
+    )
+    state.doorbell = Doorbell(make_celery(redis_url, patience_s=REQUEST_PATIENCE_S))
+    state.serving = serving = Serving(settings, database)
+    # The API sweeps too, so that runs expire and bells ring again while no worker is up.
+    chores = {
+        "purged_events": partial(prune_events, keep_days=settings.events.keep_days),
+        "purged_deliveries": partial(prune_deliveries, keep_days=settings.events.keep_days),
+    }
+    state.sweeper = Sweeper(database, state.doorbell, settings.queue, chores=chores)
+    state.feed = Feed(database, settings.events, serving.cache.watch, serving.settled)
+    state.courier = Courier(database, settings.webhooks, serving.cache.watch)
+    state.streams = Slots(settings.events)
+    state.journal = Journal(log=logging.getLogger().isEnabledFor(logging.INFO))
+    state.ids = Ids()
+    state.gate = Gate(settings.access, database, redis_url)
+    state.downloads = Downloads(database, settings.exports)
+    state.signing_key = SigningKey.read(settings.signing_key_file) if settings.signing_key_file else None
+
+
+def _count(state: State) -> None:
+    """What Prometheus is told."""
+    state.registry = CollectorRegistry()
+    for collector in (
+        StreamMetrics(state.streams),
+        HotMetrics(state.serving, state.journal),
+        QueueMetrics(state.database, state.sweeper),
+        state.journal,
+    ):
+        state.registry.register(collector)
 
 
 def serve() -> ASGIApp:

@@ -1,6 +1,6 @@
 """The hot path against its limit and its peers: one run, interleaved, on the embedded Postgres, with the same bytes.
 
-Usage: `python benchmarks/serving.py [--rounds 5] [--seconds 2] [--no-growth] [--papers 1000000]`. nginx and wrk take
+Usage: `python benchmarks/serving.py [--rounds 5] [--seconds 2] [--no-growth] [--write-docs]`. nginx and wrk take
 part where they are installed; Datasette comes from PyPI into an environment of its own, or is named by BENCH_DATASETTE.
 
 How it measures
@@ -18,6 +18,7 @@ How it measures
 - What the servers log goes to a file.
 - `serving/budget.py`: the same layers in one process without sockets, in microseconds.
 - Growth: the use cases in-process: CPU time, Postgres's with it, and the pages that Postgres touches.
+- `--write-docs` puts the tables of this run into docs/serving.md.
 """
 
 import argparse
@@ -40,11 +41,12 @@ from serving.candidates import Bench, Candidate
 from serving.growth import as_rows, measure
 from serving.load import Load, load
 from serving.plot import plot
+from serving.report import printed, printed_growth, write_page
 
 from tests.factories.growth import Size
 
 RESULTS = Path(__file__).parent / "results"
-PICTURE = Path(__file__).parents[1] / "docs" / "serving-growth.svg"
+PAGE = Path(__file__).parents[1] / "docs" / "serving.md"
 
 
 class Sample(NamedTuple):
@@ -56,24 +58,36 @@ class Sample(NamedTuple):
 
 def main() -> int:
     """Run it all; print the tables and write the result."""
-    options = _options()
+    options, load_before = _options(), os.getloadavg()[0]
     with TemporaryDirectory(prefix="verdicts-bench-") as name, ExitStack() as stack:
         candidates = Bench(stack, Path(name)).candidates()
         samples = _run(candidates, options.rounds, options.seconds, Path(name))
-    rows = _table(candidates, samples)
-    _print(rows)
-    result: dict[str, Any] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": _machine()}
-    result |= {"rounds": options.rounds, "seconds": options.seconds, "serving": rows, "budget": _budget()}
+    rows, said = _table(candidates, samples), _said(samples)
+    print("\n".join([printed(rows), *said]))
+    result: dict[str, Any] = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(["python", "benchmarks/serving.py", *sys.argv[1:]]),
+        "machine": {**_machine(), "load": load_before},
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "serving": rows,
+        "said": said,
+        "budget": _budget(),
+    }
+    costs = list(measure(_sizes(options.papers), options.repeats)) if options.growth else []
     RESULTS.mkdir(exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y-%m-%d")
-    _write(RESULTS / f"serving-{stamp}.json", result)
-    if options.growth:
-        sizes = [Size(1000, 1), Size(1000, 100), Size(1000, 100_000), Size(30_000, 100), Size(options.papers, 100)]
-        costs = list(measure(sizes, 100))
-        _print_growth(costs)
-        _write(RESULTS / f"serving-{stamp}.json", result | {"growth": as_rows(costs)})
-        plot(costs, PICTURE)
+    _write(RESULTS / f"serving-{stamp}.json", result | ({"growth": as_rows(costs)} if costs else {}))
+    if costs:
+        print(printed_growth(costs))
+        plot(costs, PAGE.with_name("serving-growth.svg"))
+    if options.write_docs:
+        write_page(PAGE, result, costs)
     return int(any(row["failed"] for row in rows))
+
+
+def _sizes(papers: int) -> list[Size]:
+    return [Size(1000, 1), Size(1000, 100), Size(1000, 100_000), Size(min(30_000, papers), 100), Size(papers, 100)]
 
 
 def _write(path: Path, result: dict[str, Any]) -> None:
@@ -98,6 +112,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--no-growth", dest="growth", action="store_false")
     parser.add_argument("--papers", type=int, default=1_000_000, help="of the largest database")
+    parser.add_argument("--repeats", type=int, default=50, help="of each operation whose growth is measured")
+    parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/serving.md")
     return parser.parse_args()
 
 
@@ -139,27 +155,17 @@ def _table(candidates: list[Candidate], samples: dict[str, list[Sample]]) -> lis
     return rows
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
-    columns = ("cpu_us", "capacity", "lowest", "highest", "rate", "p50_ms", "p99_ms", "p99_to_bare", "goal")
-    print(f"{'':28}" + "".join(f"{name:>12}" for name in columns))
-    for row in rows:
-        print(f"{row['name']:28}" + "".join(f"{row[name]!s:>12}" for name in columns))
-    by = {row["name"]: row["cpu_us"] for row in rows}
-    print(f"hot 200 against the usual way: {by['usual: ORM, response model'] / by['hot 200']:.1f} x")
+def _said(samples: dict[str, list[Sample]]) -> list[str]:
+    """What the rows say together. Differences are of turns in the same round, so that a busy minute is in both."""
+    by = {name: [sample.cpu_us for sample in of_one] for name, of_one in samples.items()}
+    usual = median(by["usual: ORM, response model"]) / median(by["hot 200"])
+    said = [f"A hot 200 against the usual way: {usual:.0f} x."]
     for kind in ("200", "304"):
-        cost = by[f"hot {kind}"] - by[f"hot {kind}, unobserved"]
-        print(f"ids, access log, metrics: {cost:.1f} us, {cost / by[f'hot {kind}']:.1%} of a hot {kind}")
-
-
-def _print_growth(costs: list[Any]) -> None:
-    sizes = list(dict.fromkeys((cost.papers, cost.history) for cost in costs))
-    print(
-        f"\n{'ms of CPU (pages; items)':28}" + "".join(f"{f'{papers:,}/{history:,}':>20}" for papers, history in sizes)
-    )
-    for name in dict.fromkeys(cost.operation for cost in costs):
-        line = {(cost.papers, cost.history): cost for cost in costs if cost.operation == name}
-        cells = (f"{line[size].ms:.2f} ({line[size].pages}; {line[size].items})" for size in sizes)
-        print(f"{name:28}" + "".join(f"{cell:>20}" for cell in cells))
+        pairs = list(zip(by[f"hot {kind}"], by[f"hot {kind}, unobserved"], strict=True))
+        cost = median(whole - without for whole, without in pairs)
+        share = median(1 - without / whole for whole, without in pairs)
+        said.append(f"Ids, access log, metrics and limit: {cost:.1f} µs, {share:.1%} of a hot {kind}.")
+    return said
 
 
 def _machine() -> dict[str, Any]:

@@ -31,9 +31,14 @@ def read_claim(session: Session, claim_id: UUID) -> ClaimRead:
     return claim_read(claim, arxiv_id, version, headline=bool(headline), drivers=list(drivers))
 
 
-def list_claims(session: Session, ref: PaperRef, limit: int, cursor: str | None) -> Page[ClaimRead]:
-    """A page of a paper's claims in the order they were registered; with `vN`, those registered for that version."""
-    paper = find_paper(session, ref, location="/v1/papers/{id}/claims")
+def list_claims(
+    session: Session, ref: PaperRef, limit: int, cursor: str | None, paper: Paper | None = None
+) -> Page[ClaimRead]:
+    """A page of a paper's claims in the order they were registered; with `vN`, those registered for that version.
+
+    `paper` is the one referred to, where it was found before.
+    """
+    paper = paper or find_paper(session, ref, location="/v1/papers/{id}/claims")
     after = decode_cursor("claims", cursor, lambda key: UUID(key[0]))
     query = _READ.where(Claim.paper_id == paper.id).order_by(Claim.id).limit(limit + 1)
     if ref.version is not None:

@@ -9,19 +9,19 @@ from collections.abc import Iterator
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from time import gmtime, monotonic, strftime, time
-from typing import Final, TextIO, TypeAlias
+from typing import BinaryIO, Final, TypeAlias
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from app.core.peers import Peer, Peers
+
 PREFIX: Final = "paper_verdicts"
-_BATCH_S: Final = 0.1
-"""What a killed process may fail to write."""
-_BATCH: Final = 128
-"""More at once would hold up whoever comes next: at 2 µs each, a tenth of a second of full load is 7 ms."""
+_BATCH_S: Final = 0.02
+"""What a killed process may fail to write. More at once would hold up whoever comes next: this much of full load is
+half a millisecond of work."""
 _BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _FIRST: Final = _BOUNDS[0]
-_MOST_CLIENTS: Final = 4096
 _KEY: Final = re.compile(r"(pv_[0-9a-f]{12}(?:\.|%2e))[A-Za-z0-9_%-]+", re.IGNORECASE)
 """A key that somebody has put into an address, where none is looked for: it is good all the same, and a log is read by
 more than may use it."""
@@ -52,10 +52,9 @@ class Outcome:
         self.seconds.total += total
 
 
-Client: TypeAlias = tuple[str, int] | None
-Entry: TypeAlias = tuple[float, bytes, Outcome, float, Client]
-"""One request and what became of it: when it was answered (seconds on the monotonic clock), its id, its outcome, the
-seconds it took, and the client. A plain tuple, because the hot path makes one for each request."""
+Entry: TypeAlias = tuple[float, float, bytes, Outcome, Peer]
+"""One request and what became of it: when it came and when it was answered (seconds on the monotonic clock), its id,
+its outcome, and who asked. A plain tuple, because the hot path makes one for each request."""
 
 
 def _begin(moment: float) -> tuple[bytes, float]:
@@ -71,17 +70,6 @@ def _second(second: int) -> str:
     return strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
 
 
-class _Hosts(dict[Client, bytes]):
-    """The client as it stands at the end of a line; forgotten when there are many."""
-
-    def __missing__(self, client: Client) -> bytes:
-        if len(self) >= _MOST_CLIENTS:
-            self.clear()
-        host = quoted(client[0]) if client and client[0] else "null"
-        end = self[client] = f',"client":{host}}}\n'.encode()
-        return end
-
-
 def _no_counts() -> list[int]:
     return [0] * (len(_BOUNDS) + 1)
 
@@ -89,61 +77,75 @@ def _no_counts() -> list[int]:
 class Journal(Collector):
     """Noting costs the request a tenth of a microsecond; a line and the counts are made later, for many at a time."""
 
-    def __init__(self, *, log: bool, stream: TextIO | None = None) -> None:
+    def __init__(self, *, log: bool, stream: BinaryIO | None = None) -> None:
         self._log, self._stream = log, stream
-        self._entries: list[Entry] = []
-        self._counts: Final[defaultdict[tuple[str, str, int], list[int]]] = defaultdict(_no_counts)
-        """By method, route and status: how many took no longer than each bound, and longer than the one before."""
+        self.entries: Final[list[Entry]] = []
+        """Those of the batch. Whoever adds the first to it has it written with `begin`."""
+        self._counts: Final[defaultdict[tuple[str, str, int, bool], list[int]]] = defaultdict(_no_counts)
+        """By method, route, status, and whether the lane had the answer: how many took no longer than each bound, and
+        longer than the one before."""
         self._seconds: Final[defaultdict[str, Seconds]] = defaultdict(Seconds)
-        self._hosts: Final = _Hosts()
+        self.peers: Final = Peers()
         self.outcome: Final = lru_cache(maxsize=4096)(self._outcome)
 
-    def _outcome(self, method: str, path: str, query: bytes, route: str, status: int, sent: int) -> Outcome:
+    def _outcome(
+        self, method: str, path: str, query: bytes, route: str, status: int, sent: int, *, lane: bool = False
+    ) -> Outcome:
         """Of an address: status and bytes of the body. The route is the address's template: so many are counted."""
         address = _KEY.sub(r"\1…", f"{path}?{query.decode('latin-1')}" if query else path)
         text = f'"method":{quoted(method)},"path":{quoted(address)},"route":"{route}","status":{status},"bytes":{sent}'
-        return Outcome(f'",{text},"microseconds":'.encode(), self._counts[method, route, status], self._seconds[route])
+        return Outcome(
+            f'",{text},"microseconds":'.encode(), self._counts[method, route, status, lane], self._seconds[route]
+        )
 
     def note(self, entry: Entry) -> None:
         """Keep it until the next batch. On the event loop only."""
-        entries = self._entries
-        entries.append(entry)
-        if len(entries) == 1:
-            asyncio.get_running_loop().call_later(_BATCH_S, self.flush)
-        elif len(entries) >= _BATCH:
-            self.flush()
+        if not self.entries:
+            self.begin()
+        self.entries.append(entry)
+
+    def begin(self) -> None:
+        """Have the batch written in a while, with what comes until then."""
+        asyncio.get_running_loop().call_later(_BATCH_S, self.flush)
 
     def flush(self) -> None:
         """Write and count what is noted."""
-        entries, self._entries = self._entries, []
+        entries = self.entries[:]
+        self.entries.clear()
         if not entries:
             return
-        hosts, ahead = self._hosts, time() - monotonic()
-        begin, begins, ends, line = b"", 0.0, 0.0, list[bytes]()
+        begin, ends, ahead, pieces = b"", 0.0, time() - monotonic(), list[bytes]()
         # One after the other with the same outcome is the rule where there are many: they are added up first.
-        last, quick, total = entries[0][2], 0, 0.0
-        for at, request_id, outcome, seconds, client in entries:
+        last, quick, total = entries[0][3], 0, 0.0
+        for came, at, request_id, outcome, peer in entries:
             if outcome is not last:
                 last.add(quick, total)
                 last, quick, total = outcome, 0, 0.0
+            seconds = at - came
             total += seconds
             if seconds <= _FIRST:
                 quick += 1
             else:
                 outcome.counts[bisect_left(_BOUNDS, seconds)] += 1
-            if not begins <= at < ends:  # another millisecond
-                begins = at
+            if at >= ends:  # another millisecond
                 begin, ends = _begin(at + ahead)
                 ends -= ahead
             # One JSON object, as the other logs are.
             took = int(seconds * 1e6)
             number = _MICROSECONDS[took] if took < 1000 else b"%d" % took  # noqa: PLR2004  # so many are there
-            line += (begin, request_id, outcome.text, number, hosts[client])
+            pieces += (begin, request_id, outcome.text, number, peer.end)
         last.add(quick, total)
         if self._log:
-            stream = self._stream or sys.stderr
-            stream.write(b"".join(line).decode("ascii"))
-            stream.flush()
+            self._write(b"".join(pieces))
+
+    def _write(self, lines: bytes) -> None:
+        stream = self._stream or sys.stderr.buffer
+        stream.write(lines)
+        stream.flush()
+
+    def by_lane(self) -> int:
+        """How many of what is counted the lane answered."""
+        return sum(sum(counts) for (_, _, _, lane), counts in list(self._counts.items()) if lane)
 
     def collect(self) -> Iterator[Metric]:
         """The requests and their latency by operation, for Prometheus."""
@@ -151,9 +153,12 @@ class Journal(Collector):
             f"{PREFIX}_http_requests", "Requests answered.", labels=["method", "route", "status"]
         )
         by_route: dict[str, list[int]] = defaultdict(_no_counts)
-        for (method, route, status), counts in list(self._counts.items()):
-            requests.add_metric([method, route, str(status)], sum(counts))
+        answered: dict[tuple[str, str, str], int] = defaultdict(int)
+        for (method, route, status, _), counts in list(self._counts.items()):
+            answered[method, route, str(status)] += sum(counts)
             by_route[route] = [one + more for one, more in zip(by_route[route], counts, strict=True)]
+        for labels, number in answered.items():
+            requests.add_metric(labels, number)
         yield requests
         latency = HistogramMetricFamily(
             f"{PREFIX}_http_request_seconds",

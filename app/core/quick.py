@@ -5,18 +5,19 @@ answer in memory. So the application may offer `at_once`; whatever that does not
 does answer is, byte for byte, what the application would have sent.
 """
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
 from typing import Any, Final, TypeAlias, cast
 
-from app.core.journal import Client
 from app.core.patience import PatientProtocol, Ticker
+from app.core.peers import Peer
 from app.core.settings import LimitSettings
 
-AtOnce: TypeAlias = Callable[[bytes, list[tuple[bytes, bytes]], Client], tuple[bytes, bytes, bytes, bytes] | None]
-"""Of the address, headers and client of a GET without a body: status line, the headers' lines up to the id of the
-request, that id, and the body; None where the application has to be asked."""
+AtOnce: TypeAlias = Callable[[bytes, list[tuple[bytes, bytes]], Peer, float], tuple[bytes, bytes, bytes, bytes] | None]
+"""Of the address and headers of a GET without a body, who asks, and when: status line, the headers' lines up to the id
+of the request, that id, and the body; None where the application has to be asked."""
 
 
 LOOKED: Final = "looked_at_once"
@@ -49,8 +50,16 @@ class QuickProtocol(PatientProtocol):
         super().__init__(*args, **options)
         plain = not self.root_path and self.limit_concurrency is None
         self._at_once: Final[AtOnce | None] = getattr(self.app, "at_once", None) if plain else None
+        self._peer = Peer("")
+        self._came = 0.0
         self._served: Final = served
         self._answered = self._looked = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """Somebody is there: who it is need not be found out for each request."""
+        super().connection_made(transport)
+        if self._at_once is not None:
+            self._peer = cast("Any", self.app).peer_of(self.client)
 
     def on_message_begin(self) -> None:
         """A request comes. Its scope is made where one is needed."""
@@ -88,7 +97,8 @@ class QuickProtocol(PatientProtocol):
         ):
             return None
         self._looked = True
-        return self._at_once(self.url, self.headers, self.client)  # type: ignore[misc]  # the caller looked
+        self._came = monotonic()
+        return self._at_once(self.url, self.headers, self._peer, self._came)  # type: ignore[misc]  # the caller looked
 
     def on_message_complete(self) -> None:
         """The whole request has come."""
@@ -96,4 +106,4 @@ class QuickProtocol(PatientProtocol):
             super().on_message_complete()
             return
         self._answered = False
-        self._rest(monotonic())
+        self._rest(self._came)

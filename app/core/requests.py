@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Callable
-from itertools import count
+from itertools import chain, count
 from time import monotonic
 from typing import Final
 
@@ -18,12 +18,16 @@ _CUT_OFF: Final = 499
 """Of what was never answered, as nginx counts it: the client went away."""
 
 
+_LAST: Final = [b"%03x" % number for number in range(16**3)]
+
+
 class Ids:
-    """One random start for each process, then a count: unique, at a tenth of a UUID's cost."""
+    """One random start for each process, then a count: unique, at a twentieth of a UUID's cost."""
 
     def __init__(self) -> None:
-        form = f"{secrets.token_hex(6)}-%x".encode()
-        self.new: Final[Callable[[], bytes]] = map(form.__mod__, count(1)).__next__
+        start = secrets.token_hex(6).encode()
+        blocks = ((start + b"-%x" % number).__add__ for number in count())
+        self.new: Final[Callable[[], bytes]] = chain.from_iterable(map(block, _LAST) for block in blocks).__next__
         """The next id."""
 
 
@@ -61,8 +65,8 @@ class Requests:
             method = scope["method"] if scope["method"] in _METHODS else "other"
             address = method, scope["path"], scope["query_string"], _route(scope)
             outcome = self._journal.outcome(*address, status, sent)
-            moment = monotonic()
-            self._journal.note((moment, request_id, outcome, moment - began, scope.get("client")))
+            peer = self._journal.peers.of(scope.get("client"))
+            self._journal.note((began, monotonic(), request_id, outcome, peer))
 
     def _id(self, scope: Scope) -> bytes:
         given: bytes | None = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)

@@ -128,7 +128,7 @@ def _form(
     request: Request, session: Session, ref: PaperRef, fields: dict[str, str], error: AppError | None = None
 ) -> Response:
     paper = find_paper(session, ref)
-    claims = list_claims(session, ref, _CLAIMS, None).items
+    claims = list_claims(session, ref, _CLAIMS, None, paper).items
     return page(
         request,
         "reproduce.html",

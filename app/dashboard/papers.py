@@ -80,7 +80,8 @@ def get_paper(
     paper = find_paper(session, ref)
     lines, more_claims = claim_lines(session, paper.id, _CLAIMS, claims)
     chosen = _chosen(session, paper, claim)
-    past = list_verdicts(session, VerdictFilter(paper=ref, claim=chosen.id if chosen else None), _HISTORY, history)
+    wanted = VerdictFilter(paper=ref, claim=chosen.id if chosen else None)
+    past = list_verdicts(session, wanted, _HISTORY, history, paper)
     standing = _standing(session, chosen, lines)
     shown = _shown(session, standing, past.items, kind, as_of=ref.version)
     several = [one.id for one in past.items] if len(past.items) > 1 else []
@@ -101,7 +102,7 @@ def get_paper(
         comparable=any(row.place for row in rows),
         history_ticks=ticks,
         more_history=further(request, past.next_cursor, "history"),
-        runs=list_reproductions(session, ReproductionFilter(paper=PaperRef(ref.arxiv_id)), _RUNS, None).items,
+        runs=list_reproductions(session, ReproductionFilter(paper=PaperRef(ref.arxiv_id)), _RUNS, None, paper).items,
         under_way=list_in_flight(session, paper.id, chosen.id, _IN_FLIGHT) if chosen else [],
         form={"driver": "", "kind": "PRE" if ref.is_draft else "POST", "slice_size": "", "priority": "5"},
         problem=None,

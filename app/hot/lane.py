@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.tally import Tally
 from app.core.conditions import coding_of
-from app.core.journal import Client, Journal, Outcome
+from app.core.journal import Journal, Outcome
+from app.core.peers import Peer
 from app.core.quick import LOOKED
 from app.core.requests import Ids
 from app.hot.cache import Answer, Headers
@@ -39,27 +40,34 @@ class Lane:
 
     def __init__(self, app: ASGIApp, serving: Serving, journal: Journal, ids: Ids, tally: Tally) -> None:
         self._app: Final = app
-        self._passes: Final = tally.passes
+        self._passes, self._take = tally.passes, tally.take
         self._serving, self._listener = serving, serving.listener
         self._kept: Final = serving.cache.get
-        self._journal, self._note, self._id = journal, journal.note, ids.new
+        self._journal, self._entries, self._id = journal, journal.entries, ids.new
+        self.peer_of: Final = journal.peers.of
 
-    def at_once(self, url: bytes, headers: Headers, client: Client) -> tuple[bytes, bytes, bytes, bytes] | None:
+    def at_once(
+        self, url: bytes, headers: Headers, peer: Peer, came: float
+    ) -> tuple[bytes, bytes, bytes, bytes] | None:
         """The answer to a GET as it goes over the wire, or None."""
-        began = monotonic()
         path = url.decode("latin-1")
-        found = self._find(path, headers, began)
-        if found is None or not self._passes(client, headers, began):
+        found = self._find(path, headers, came)
+        if found is None:
+            return None
+        # What `Tally.passes` and `_noted` do, without the calls.
+        if peer.counted:
+            peer.counted -= 1
+        elif not self._take(peer, headers, came):
             return None
         answer, changed = found
-        # What `_noted` does, without a call.
-        self._serving.hits += 1
         outcome = answer.outcome if changed else answer.outcome_unchanged
         if outcome is None:
             outcome = self._first(answer, path, changed)
         request_id = self._id()
-        moment = monotonic()
-        self._note((moment, request_id, outcome, moment - began, client))
+        entries = self._entries
+        if not entries:
+            self._journal.begin()
+        entries.append((came, monotonic(), request_id, outcome, peer))
         if changed:
             return _OK_LINE, answer.lines[0], request_id, answer.body
         return _UNCHANGED_LINE, answer.lines[1], request_id, b""
@@ -72,11 +80,12 @@ class Lane:
         began = monotonic()
         plain = scope["type"] == "http" and scope["method"] == "GET" and not scope["query_string"]
         found = self._find(scope["path"], scope["headers"], began) if plain else None
-        if found is None or not self._passes(scope.get("client"), scope["headers"], began):
+        peer = self.peer_of(scope.get("client"))
+        if found is None or not self._passes(peer, scope["headers"], began):
             await self._app(scope, receive, send)
             return
         answer, changed = found
-        header = b"x-request-id", self._noted(answer, scope["path"], changed, began, scope.get("client"))
+        header = b"x-request-id", self._noted(answer, scope["path"], changed, began, peer)
         if changed:
             await send({"type": "http.response.start", "status": 200, "headers": [*answer.headers, header]})
             await send(answer.whole)
@@ -102,23 +111,21 @@ class Lane:
             return answer, True
         return (answer, False) if held == answer.tag else None
 
-    def _noted(self, answer: Answer, path: str, changed: bool, began: float, client: Client) -> bytes:  # noqa: FBT001  # too hot for keywords
+    def _noted(self, answer: Answer, path: str, changed: bool, began: float, peer: Peer) -> bytes:  # noqa: FBT001  # too hot for keywords
         """Count it and have it logged, under the id that is returned."""
-        self._serving.hits += 1
         outcome = answer.outcome if changed else answer.outcome_unchanged
         if outcome is None:
             outcome = self._first(answer, path, changed)
         request_id = self._id()
-        moment = monotonic()
-        self._note((moment, request_id, outcome, moment - began, client))
+        self._journal.note((began, monotonic(), request_id, outcome, peer))
         return request_id
 
     def _first(self, answer: Answer, path: str, changed: bool) -> Outcome:  # noqa: FBT001  # as above
         address = "GET", path, b"", answer.route
         if changed:
-            answer.outcome = outcome = self._journal.outcome(*address, 200, len(answer.body))
+            answer.outcome = outcome = self._journal.outcome(*address, 200, len(answer.body), lane=True)
         else:
-            answer.outcome_unchanged = outcome = self._journal.outcome(*address, 304, 0)
+            answer.outcome_unchanged = outcome = self._journal.outcome(*address, 304, 0, lane=True)
         return outcome
 
 

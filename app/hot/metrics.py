@@ -6,20 +6,21 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.core.journal import PREFIX
+from app.core.journal import PREFIX, Journal
 from app.hot.serving import Serving
 
 
 class HotMetrics(Collector):
     """Reads the cache's state when it is asked; counting costs the hot path nothing."""
 
-    def __init__(self, serving: Serving) -> None:
+    def __init__(self, serving: Serving, journal: Journal) -> None:
         self._serving: Final = serving
+        self._journal: Final = journal
 
     def collect(self) -> Iterator[Metric]:
         """What Prometheus is told."""
         serving = self._serving
-        yield CounterMetricFamily(f"{PREFIX}_hot_hits", "Answers from memory.", serving.hits)
+        yield CounterMetricFamily(f"{PREFIX}_hot_hits", "Answers from memory.", serving.hits + self._journal.by_lane())
         yield CounterMetricFamily(f"{PREFIX}_hot_misses", "Hot answers that had to be made.", serving.misses)
         yield GaugeMetricFamily(f"{PREFIX}_hot_bytes", "Bytes that the answers in memory take.", serving.cache.bytes)
         yield GaugeMetricFamily(f"{PREFIX}_hot_answers", "Answers in memory.", len(serving.cache))

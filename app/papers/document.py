@@ -1,7 +1,7 @@
 """The paper document: built from the rows, and kept prepared beside them in the same transaction."""
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Select, Text, cast, column, func, select, true, values
@@ -41,23 +41,18 @@ def citation_of(claim: Claim, arxiv_id: str) -> ClaimCitation:
 
 def document_verdict(verdict: Verdict, claim: Claim, arxiv_id: str) -> DocumentVerdict:
     """A verdict with the ten keys of the document."""
-    return DocumentVerdict(**document_keys(verdict, claim, arxiv_id))
-
-
-def document_keys(verdict: Verdict, claim: Claim, arxiv_id: str) -> dict[str, Any]:
-    """These keys with their values, for whatever shows a verdict."""
-    return {
-        "id": verdict.id,
-        "kind": verdict.kind,
-        "status": verdict.status,
-        "score": verdict.score,
-        "confidence": verdict.confidence,
-        "agent_version": verdict.agent_version,
-        "computed_at": verdict.computed_at,
-        "is_current": verdict.is_current,
-        "claim_citation": citation_of(claim, arxiv_id),
-        "protocol_match": verdict.protocol_match,
-    }
+    return DocumentVerdict(
+        id=verdict.id,
+        kind=verdict.kind,
+        status=verdict.status,
+        score=verdict.score,
+        confidence=verdict.confidence,
+        agent_version=verdict.agent_version,
+        computed_at=verdict.computed_at,
+        is_current=verdict.is_current,
+        claim_citation=citation_of(claim, arxiv_id),
+        protocol_match=verdict.protocol_match,
+    )
 
 
 def version_read(version: PaperVersion) -> VersionRead:

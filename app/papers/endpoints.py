@@ -19,6 +19,7 @@ from app.core.etag import (
 )
 from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
 from app.core.web import JsonOnly, SessionDep, SettingsDep, problems
+from app.models import Paper
 from app.papers.add_version import add_version
 from app.papers.arxiv import fetch_metadata
 from app.papers.batch import BatchGet, BatchRead, read_batch
@@ -148,7 +149,7 @@ def import_paper(request: Request, session: SessionDep, settings: SettingsDep, r
     put = fetch_metadata(ref, settings.arxiv)
     _hold(request, session, ref)
     paper, new = bring_paper(session, ref, put)
-    return _document(request, session, paper.arxiv_id, new=new)
+    return _document(request, session, paper, new=new)
 
 
 @protected.put(
@@ -163,7 +164,7 @@ def put_paper(request: Request, session: SessionDep, ref: PaperIdDep, put: Paper
     paper, new = register_paper(session, ref, put)
     if not is_known and not new:
         require_presence_allowed(request)
-    return _document(request, session, paper.arxiv_id, new=new)
+    return _document(request, session, paper, new=new)
 
 
 @protected.patch(
@@ -177,7 +178,7 @@ def patch_paper(request: Request, session: SessionDep, ref: PaperIdDep, patch: P
     paper = find_paper(session, ref, lock=True)
     require_match(request, _current_etag(session, ref))
     change_paper(session, paper, patch)
-    return _document(request, session, paper.arxiv_id, new=False)
+    return _document(request, session, paper, new=False)
 
 
 @public.get(PAPER_PATH, operation_id="getPaper", response_model=PaperDocumentRead, responses=problems(308, 404, 422))
@@ -202,10 +203,10 @@ def _current_etag(session: Session, ref: PaperRef) -> str:
     return etag or etag_of(body)
 
 
-def _document(request: Request, session: Session, arxiv_id: str, *, new: bool) -> Response:
+def _document(request: Request, session: Session, paper: Paper, *, new: bool) -> Response:
     session.flush()
-    document = build_document(session, find_paper(session, PaperRef(arxiv_id)))
+    document = build_document(session, paper)
     assert document is not None  # noqa: S101  # every paper has a version
     response = reply_model(request, document, status=201 if new else 200)
-    response.headers["Location"] = f"/v1/papers/{arxiv_id}"
+    response.headers["Location"] = f"/v1/papers/{paper.arxiv_id}"
     return response

@@ -14,11 +14,8 @@ def find_paper(session: Session, ref: PaperRef, *, lock: bool = False, location:
     """The paper, with its row locked until the transaction ends where `lock` asks for it.
 
     Everything that changes a paper's document takes this lock first, so that documents are rewritten one by one.
-    A paper that the session's user holds on to is not read again.
     Raises PaperMovedError (with `location`, where {id} stands for the new id) or PaperNotFoundError.
     """
-    if not lock and (held := _held(session, ref.arxiv_id)) is not None:
-        return held
     query = select(Paper).where(Paper.arxiv_id == ref.arxiv_id)
     paper = session.scalar(query.with_for_update() if lock else query)
     if paper is not None:
@@ -29,11 +26,6 @@ def find_paper(session: Session, ref: PaperRef, *, lock: bool = False, location:
     if moved_to is None:
         raise PaperNotFoundError(ref.arxiv_id)
     raise PaperMovedError(ref.arxiv_id, moved_to, (location or "/v1/papers/{id}").format(id=moved_to))
-
-
-def _held(session: Session, arxiv_id: str) -> Paper | None:
-    held = (one for one in session.identity_map.values() if isinstance(one, Paper))
-    return next((paper for paper in held if paper.arxiv_id == arxiv_id), None)
 
 
 def find_present_paper(session: Session, ref: PaperRef) -> Paper:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Row, select
 from sqlalchemy.orm import Session
 
 from app.core.pagination import Page, decode_cursor, encode_cursor
@@ -108,15 +108,15 @@ def _number(key: list[str]) -> int:
     return number
 
 
-def _summary(paper: Paper) -> PaperSummary:
-    newest = paper.newest_verdict_at
+def _summary(paper: Row[*tuple[Any, ...]]) -> PaperSummary:
+    arxiv_id, title, category, venue, published_at, withdrawn, status, newest = paper
     return PaperSummary(
-        arxiv_id=paper.arxiv_id,
-        title=paper.title,
-        primary_category=paper.primary_category,
-        venue=paper.venue,
-        published_at=paper.published_at,
-        withdrawn=paper.withdrawn,
-        status=paper.headline_status,
+        arxiv_id=arxiv_id,
+        title=title,
+        primary_category=category,
+        venue=venue,
+        published_at=published_at,
+        withdrawn=withdrawn,
+        status=status,
         newest_verdict_at=None if newest == EPOCH else newest,
     )

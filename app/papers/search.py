@@ -10,9 +10,9 @@ every page is exact and in order, and none costs more than MOST_LOOKED_AT look-u
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Text, func, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, Text, func, select, union_all
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,17 @@ from app.papers.walks import DENSER, Key, Mark, Order, Start, Walk, Way, in_all_
 
 MOST_LOOKED_AT: Final = 500
 """For one page: what so many papers cost at worst, a million do not exceed."""
+SHOWN: Final = (
+    Paper.arxiv_id,
+    Paper.title,
+    Paper.primary_category,
+    Paper.venue,
+    Paper.published_at,
+    Paper.withdrawn,
+    Paper.headline_status,
+    Paper.newest_verdict_at,
+)
+"""What a list shows of a paper: of fifty, whole objects cost as much again as all the rest."""
 _MOST_WORDS: Final = 8
 """Of those that have to be there together, so many are thought of as the list to walk."""
 _TOKEN: Final = re.compile(r"'((?:[^'\\]|''|\\\\)*)'|(<->|<\d+>|[&|!()])")
@@ -43,8 +54,8 @@ class Alternative:
 
 def find_page(
     session: Session, q: str | None, filters: Sequence[ColumnElement[bool]], order: Order, after: Key | None, limit: int
-) -> tuple[Sequence[Paper], Key | None]:
-    """Up to `limit` papers after the key, and the key to go on from; None where there are no more."""
+) -> tuple[Sequence[Row[*tuple[Any, ...]]], Key | None]:
+    """What is shown of up to `limit` papers after the key, and the key to go on from; None where there are no more."""
     alternatives = [Alternative([Walk(Paper, one) for one in filters], whole=True)]
     conditions = list(filters)
     if q is not None:
@@ -56,7 +67,7 @@ def find_page(
         conditions.append(matches | (Paper.arxiv_id == q))
     start = Start(after) if after is not None else None
     ways, start, end = _walks(session, alternatives, order, start)
-    papers = session.scalars(_page(ways, conditions, order, start, end).limit(limit + 1)).all()
+    papers = session.execute(_page(ways, conditions, order, start, end).limit(limit + 1)).all()
     if len(papers) > limit:
         last = papers[limit - 1]
         return papers[:limit], last.arxiv_id if order.by_id else (last.newest_verdict_at, last.arxiv_id)
@@ -110,17 +121,17 @@ def _page(
     order: Order,
     start: Start | None,
     end: Key | None,
-) -> Select[Paper]:
-    """The papers on these ways, in order, for which the conditions hold."""
+) -> Select[*tuple[Any, ...]]:
+    """What is shown of the papers on these ways, in order, for which the conditions hold."""
     only = ways[0].walks[0] if len(ways) == 1 and ways[0].most is None else None
     if only is not None and only.source is Paper and len(conditions) <= 1:
-        query = select(Paper).order_by(*order.sorted(order.keys(Paper)))
+        query = select(*SHOWN).order_by(*order.sorted(order.keys(Paper)))
         query = query.where(order.behind(Paper, start)) if start is not None else query
         return query.where(*conditions)
     steps = [in_all_of(way, order, start, end) for way in ways]
     step = steps[0] if len(steps) == 1 else union_all(*(select(one) for one in steps)).subquery()
     keys = order.keys(step.c)
-    query = select(Paper).join(step, Paper.arxiv_id == step.c.arxiv_id).where(*conditions)
+    query = select(*SHOWN).join_from(Paper, step, Paper.arxiv_id == step.c.arxiv_id).where(*conditions)
     query = query.order_by(*order.sorted(keys))
     return query if len(steps) == 1 else query.ext(distinct_on(*keys))
 

@@ -71,13 +71,13 @@ def version_statement() -> str:
 
 
 def list_reproductions(
-    session: Session, wanted: ReproductionFilter, limit: int, cursor: str | None
+    session: Session, wanted: ReproductionFilter, limit: int, cursor: str | None, paper: Paper | None = None
 ) -> Page[ReproductionSummary]:
-    """A page of runs, newest first; what each waits for is not counted."""
+    """A page of runs, newest first; what each waits for is not counted. `paper` is that of the filter, found before."""
     before = decode_cursor("reproductions", cursor, lambda key: UUID(key[0]))
     query = READ.order_by(Reproduction.id.desc()).limit(limit + 1)
     if wanted.paper is not None:
-        paper = find_present_paper(session, wanted.paper)
+        paper = paper or find_present_paper(session, wanted.paper)
         query = query.where(Reproduction.paper_id == paper.id)
         if wanted.paper.version is not None:
             version = find_version(session, paper, wanted.paper.version)

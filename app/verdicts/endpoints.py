@@ -77,7 +77,7 @@ def post_evidence(
         paper = find_paper(session, ref, lock=True, location="/v1/papers/{id}/verdicts")
         verdict = post_verdict(session, paper, find_version(session, paper, ref.version), post)
         session.flush()
-        session.expire(verdict)  # Postgres orders the keys of its JSON anew, and the tag is of what readers will get
+        # Read, and not what was written: Postgres orders the keys of its JSON anew, and the tag is of what readers get.
         response = reply_model(request, read_verdict(session, verdict.id), status=201)
         response.headers["Location"] = f"/v1/verdicts/{verdict.id}"
         return response

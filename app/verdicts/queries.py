@@ -1,9 +1,10 @@
 """Reading verdicts: one, a paper's history, the feed, what stands for many claims at once, and the evidence."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Row, Select, func, select, tuple_
@@ -11,15 +12,36 @@ from sqlalchemy.orm import Session
 
 from app.core.pagination import Page, decode_cursor, encode_cursor
 from app.models import Claim, Evidence, Paper, PaperVersion, Prediction, Verdict, VerdictKind
-from app.papers.document import document_keys
+from app.papers.document import citation_of
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PaperRef
-from app.protocol.axes import ProtocolAxes
+from app.papers.schemas import ClaimCitation
 from app.verdicts.errors import NoEvidenceError, VerdictNotFoundError
 from app.verdicts.schemas import EvidenceRead, VerdictRead
 
+_SHOWN: Final = {
+    "id": Verdict.id,
+    "kind": Verdict.kind,
+    "status": Verdict.status,
+    "score": Verdict.score,
+    "confidence": Verdict.confidence,
+    "agent_version": Verdict.agent_version,
+    "computed_at": Verdict.computed_at,
+    "is_current": Verdict.is_current,
+    "protocol_match": Verdict.protocol_match,
+    "claim_id": Verdict.claim_id,
+    "sequence": Verdict.sequence,
+    "supersedes": Verdict.supersedes_id,
+    "superseded_by": Verdict.superseded_by_id,
+    "superseded_at": Verdict.superseded_at,
+    "origin": Verdict.origin,
+    "reproduction": Verdict.reproduction_id,
+    "protocol_axes": Verdict.protocol_axes,
+    "estimate": Verdict.decision,
+}
+"""The columns by what they are called where a verdict is shown: of a page, whole objects cost twice as much."""
 _READ = (
-    select(Verdict, Claim, Paper.arxiv_id, PaperVersion.version)
+    select(*_SHOWN.values(), Claim, Paper.arxiv_id, PaperVersion.version)
     .join(Claim, Claim.id == Verdict.claim_id)
     .join(Paper, Paper.id == Verdict.paper_id)
     .join(PaperVersion, PaperVersion.id == Verdict.paper_version_id)
@@ -39,25 +61,27 @@ class VerdictFilter:
 
 def read_verdict(session: Session, verdict_id: UUID) -> VerdictRead:
     """One verdict. Raises VerdictNotFoundError."""
-    row = session.execute(_READ.where(Verdict.id == verdict_id)).one_or_none()
-    if row is None:
+    found = _read(session.execute(_READ.where(Verdict.id == verdict_id)))
+    if not found:
         raise VerdictNotFoundError(verdict_id)
-    return _read(row)
+    return found[0]
 
 
 def read_verdicts(session: Session, verdict_ids: Collection[UUID]) -> dict[UUID, VerdictRead]:
     """These verdicts, by id."""
-    rows = session.execute(_READ.where(Verdict.id.in_(verdict_ids))).all() if verdict_ids else []
-    return {row[0].id: _read(row) for row in rows}
+    found = _read(session.execute(_READ.where(Verdict.id.in_(verdict_ids)))) if verdict_ids else []
+    return {verdict.id: verdict for verdict in found}
 
 
-def list_verdicts(session: Session, wanted: VerdictFilter, limit: int, cursor: str | None) -> Page[VerdictRead]:
-    """A page of verdicts, newest first."""
-    query = _filtered(session, wanted).order_by(Verdict.computed_at.desc(), Verdict.id.desc())
+def list_verdicts(
+    session: Session, wanted: VerdictFilter, limit: int, cursor: str | None, paper: Paper | None = None
+) -> Page[VerdictRead]:
+    """A page of verdicts, newest first. `paper` is that of the filter, where it was found before."""
+    query = _filtered(session, wanted, paper).order_by(Verdict.computed_at.desc(), Verdict.id.desc())
     before = decode_cursor("verdicts", cursor, lambda key: (_moment(int(key[0])), UUID(key[1])))
     query = query.where(tuple_(Verdict.computed_at, Verdict.id) < before) if before is not None else query
     rows = session.execute(query.limit(limit + 1)).all()
-    items = [_read(row) for row in rows[:limit]]
+    items = _read(rows[:limit])
     following = None
     if len(rows) > limit:
         last = items[-1]
@@ -70,8 +94,8 @@ def current_verdicts(session: Session, claim_ids: Collection[UUID]) -> dict[UUID
     found: dict[UUID, dict[VerdictKind, VerdictRead]] = defaultdict(dict)
     if claim_ids:
         query = _READ.where(Verdict.claim_id.in_(claim_ids), Verdict.is_current)
-        for row in session.execute(query):
-            found[row[0].claim_id][row[0].kind] = _read(row)
+        for verdict in _read(session.execute(query)):
+            found[verdict.claim_id][verdict.kind] = verdict
     return dict(found)
 
 
@@ -115,10 +139,10 @@ def _moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _filtered(session: Session, wanted: VerdictFilter) -> Select[Verdict, Claim, str, int]:
+def _filtered(session: Session, wanted: VerdictFilter, paper: Paper | None) -> Select[*tuple[Any, ...]]:
     query = _READ
     if wanted.paper is not None:
-        paper = find_paper(session, wanted.paper, location="/v1/papers/{id}/verdicts")
+        paper = paper or find_paper(session, wanted.paper, location="/v1/papers/{id}/verdicts")
         query = query.where(Verdict.paper_id == paper.id)
         if wanted.paper.version is not None:
             query = query.where(Verdict.paper_version_id == find_version(session, paper, wanted.paper.version).id)
@@ -133,19 +157,19 @@ def _filtered(session: Session, wanted: VerdictFilter) -> Select[Verdict, Claim,
     return query
 
 
-def _read(row: Row[Verdict, Claim, str, int]) -> VerdictRead:
-    verdict, claim, arxiv_id, version = row
-    return VerdictRead(
-        **document_keys(verdict, claim, arxiv_id),
-        paper_arxiv_id=arxiv_id,
-        paper_version=version,
-        claim_id=verdict.claim_id,
-        sequence=verdict.sequence,
-        supersedes=verdict.supersedes_id,
-        superseded_by=verdict.superseded_by_id,
-        superseded_at=verdict.superseded_at,
-        origin=verdict.origin,
-        reproduction=verdict.reproduction_id,
-        protocol_axes=ProtocolAxes.model_validate(verdict.protocol_axes) if verdict.protocol_axes else None,
-        estimate=verdict.decision,
-    )
+def _read(rows: Iterable[Row[*tuple[Any, ...]]]) -> list[VerdictRead]:
+    """The verdicts of these rows. Most of a page are of one claim: it is made once."""
+    citations: dict[UUID, ClaimCitation] = {}
+    found = []
+    for *values, claim, arxiv_id, version in rows:
+        if claim.id not in citations:
+            citations[claim.id] = citation_of(claim, arxiv_id)
+        found.append(
+            VerdictRead(
+                **dict(zip(_SHOWN, values, strict=True)),
+                paper_arxiv_id=arxiv_id,
+                paper_version=version,
+                claim_citation=citations[claim.id],
+            )
+        )
+    return found

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,7 +14,7 @@ from app.core.collector import freeze
 from app.core.compression import Compression
 from app.core.db import Database
 from app.core.edge import Edge
-from app.core.journal import Client
+from app.core.peers import Peer
 from app.core.settings import Settings
 from app.hot.cache import Headers
 from app.hot.dispatcher import Hot
@@ -64,10 +63,12 @@ class _Unobserved(Service):
 class SilentLane(Lane):
     """The lane with nobody counted, nothing noted and no id made."""
 
-    def at_once(self, url: bytes, headers: Headers, client: Client) -> tuple[bytes, bytes, bytes, bytes] | None:
+    def at_once(
+        self, url: bytes, headers: Headers, peer: Peer, came: float
+    ) -> tuple[bytes, bytes, bytes, bytes] | None:
         """As the lane's, without its middle."""
-        del client
-        found = self._find(url.decode("latin-1"), headers, monotonic())
+        del peer
+        found = self._find(url.decode("latin-1"), headers, came)
         if found is None:
             return None
         answer, changed = found

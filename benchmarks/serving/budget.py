@@ -1,15 +1,18 @@
 """Where the microseconds of a request go: the layers in one process, over a connection that is none.
 
-CPU time of the process, the kernel's share of a connection left out; the least of some runs, as noise only adds.
-`python -m serving.budget` prints it, run in `benchmarks/` with the repository on the path.
+CPU time of the process, the kernel's share of a connection left out; the least of some runs in turn, as noise only
+adds. What is logged goes to a file. `python -m serving.budget` prints it, run in `benchmarks/` with the repository on
+the path.
 """
 
 import asyncio
-import gc
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from math import inf
+from tempfile import TemporaryFile
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,6 +25,7 @@ from uvicorn.server import ServerState
 
 from app.access.door import Door
 from app.access.tally import Tally
+from app.core.collector import freeze
 from app.core.compression import Compression
 from app.core.cors import PublicCors
 from app.core.plan import Plans
@@ -48,7 +52,7 @@ HEADERS: Final = [
 ]
 WIDTH: Final = 32
 REQUESTS: Final = 4000
-RUNS: Final = 5
+RUNS: Final = 9
 
 
 async def bare(scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,45 +89,53 @@ class _Nowhere(asyncio.Transport):
         """Nothing is open."""
 
 
-async def _microseconds(app: ASGIApp, path: str, lines: str = "", protocol: Any = None) -> float:  # noqa: ANN401  # a class or a partial
-    """CPU time of a request over 32 connections at once."""
-    http = protocol or quick(Settings().limits)
-    config = Config(app, http=http, log_config=None, access_log=False, ws="none", proxy_headers=False)
-    config.load()
-    state = ServerState()
-    state.default_headers = [(b"date", b"Thu, 26 Nov 2026 00:00:00 GMT"), (b"server", b"uvicorn")]
-    loop = asyncio.get_running_loop()
-    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: identity\r\n{lines}\r\n".encode()
-    left, done = 0, loop.create_future()
+class Asked:
+    """An application, and 32 connections that ask it for an address all at once."""
 
-    def connection() -> Callable[[], None]:
-        def answered() -> None:
-            nonlocal left
-            left -= 1
-            if left > 0:
-                loop.call_soon(ask)
-            elif not done.done():
-                done.set_result(None)
+    def __init__(self, app: ASGIApp, path: str, lines: str = "", protocol: Any = None) -> None:  # noqa: ANN401  # a class or a partial
+        http = protocol or quick(Settings().limits)
+        self._config = Config(app, http=http, log_config=None, access_log=False, ws="none", proxy_headers=False)
+        self._config.load()
+        self._state = ServerState()
+        self._state.default_headers = [(b"date", b"Thu, 26 Nov 2026 00:00:00 GMT"), (b"server", b"uvicorn")]
+        self._request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: identity\r\n{lines}\r\n".encode()
+        self._loop = asyncio.get_running_loop()
+        self._left, self._done = 0, self._loop.create_future()
+        self._askers = [self._connection() for _ in range(WIDTH)]
 
-        made: Any = config.http_protocol_class
-        own = made(config=config, server_state=state, app_state={})
-        own.connection_made(_Nowhere(answered))
+    def _connection(self) -> Callable[[], None]:
+        made: Any = self._config.http_protocol_class
+        own = made(config=self._config, server_state=self._state, app_state={})
 
         def ask() -> None:
-            own.data_received(request)
+            own.data_received(self._request)
 
+        def answered() -> None:
+            self._left -= 1
+            if self._left > 0:
+                self._loop.call_soon(ask)
+            elif not self._done.done():
+                self._done.set_result(None)
+
+        own.connection_made(_Nowhere(answered))
         return ask
 
-    asking, found = [connection() for _ in range(WIDTH)], []
-    for _ in range(RUNS):
-        left, done = REQUESTS, loop.create_future()
+    async def run(self) -> float:
+        """Microseconds of CPU of a request, of so many."""
+        self._left, self._done = REQUESTS, self._loop.create_future()
         began = time.process_time()
-        for ask in asking:
-            loop.call_soon(ask)
-        await done
-        found.append((time.process_time() - began) / REQUESTS * 1e6)
-        await asyncio.sleep(0.01)
-    return min(found)
+        for ask in self._askers:
+            self._loop.call_soon(ask)
+        await self._done
+        took = time.process_time() - began
+        await asyncio.sleep(0.03)  # what was noted last is written
+        return took / REQUESTS * 1e6
+
+
+async def _least(*asked: Asked) -> list[float]:
+    """Of each the least of some runs, in turn."""
+    found = [[await one.run() for one in asked] for _ in range(RUNS)]
+    return [min(of_one) for of_one in zip(*found, strict=True)]
 
 
 async def _each(work: Callable[[], Awaitable[object]]) -> float:
@@ -156,13 +168,26 @@ def _service() -> Service:
 async def _route(service: Service) -> dict[str, float]:
     """Of a route whose SQL is left out, piece by piece."""
     state = service.state
-    compression = Compression(bare)
-    noted = Requests(bare, state.journal, state.ids)
-    layers = PublicCors(Door(Hot(bare, state.serving, compression), bare, state.gate))
-    plain = await _microseconds(bare, ROUTE)
-    with_notes = await _microseconds(noted, ROUTE)
-    with_layers = await _microseconds(Requests(layers, state.journal, state.ids), ROUTE)
-    whole = await _microseconds(service.lane, ROUTE)
+    layers = PublicCors(Door(Hot(bare, state.serving, Compression(bare)), bare, state.gate))
+    plain, noted, layered, whole, usual = await _least(
+        Asked(bare, ROUTE),
+        Asked(Requests(bare, state.journal, state.ids), ROUTE),
+        Asked(Requests(layers, state.journal, state.ids), ROUTE),
+        Asked(service.lane, ROUTE),
+        Asked(service.lane, ROUTE, "Content-Length: 0\r\n"),
+    )
+    pieces = {
+        "server, scope, task": plain,
+        "id, log, metrics": noted - plain,
+        "CORS, door and limit, hot addresses": layered - noted,
+        **await _endpoint(service),
+    }
+    return pieces | {"the rest": whole - sum(pieces.values()), "whole": whole, "by FastAPI's way": usual}
+
+
+async def _endpoint(service: Service) -> dict[str, float]:
+    """From the plan on, each piece alone."""
+    state = service.state
     plans = Plans(service.router.routes)
     scope = {"type": "http", "method": "GET", "path": ROUTE, "headers": [], "query_string": b"", "app": service}
 
@@ -172,45 +197,29 @@ async def _route(service: Service) -> dict[str, float]:
         scope["path_params"] = found[1]
         await found[0].values(Request(scope))
 
-    def endpoint() -> None:
+    async def begun() -> None:
+        state.database.begin()
+
+    async def ended() -> None:
         unit = state.database.begin()
         get_verdict(Request(scope), unit.session, UUID(int=0))
         unit.finish()
 
-    async def ended() -> None:
-        endpoint()
-
-    async def begun() -> None:
-        state.database.begin()
-
-    async def handed_over() -> None:
-        await in_thread(int)
-
-    pieces = {
-        "server, scope, task": plain,
-        "id, log, metrics": with_notes - plain,
-        "CORS, door and limit, hot addresses": with_layers - with_notes,
+    return {
         "plan: address, parameters, unit of work": await _each(plan),
-        "to a thread and back": await _each(handed_over),
+        "to a thread and back": await _each(partial(in_thread, int)),
         "endpoint: JSON, tag, headers": await _each(ended) - await _each(begun),
-    }
-    rest = whole - sum(pieces.values())
-    return pieces | {
-        "the rest": rest,
-        "whole": whole,
-        "by FastAPI's way": await _microseconds(service.lane, ROUTE, "Content-Length: 0\r\n"),
     }
 
 
 async def _hot(service: Service) -> dict[str, float]:
-    """Of an answer from memory, and what ids, log and metrics are of that."""
+    """Of an answer from memory, and what ids, log, metrics and limit are of that."""
     state = service.state
     silent = SilentLane(service.usual_way, state.serving, state.journal, state.ids, Tally(state.gate.requests, ()))
-    held = f"If-None-Match: {TAG}\r\n"
     found: dict[str, float] = {}
-    for name, lines in (("hot 200", ""), ("hot 304", held)):
-        found[name] = await _microseconds(service.lane, HOT, lines)
-        found[f"{name}, without id, log, metrics"] = await _microseconds(silent, HOT, lines)
+    for name, lines in (("hot 200", ""), ("hot 304", f"If-None-Match: {TAG}\r\n")):
+        whole, without = await _least(Asked(service.lane, HOT, lines), Asked(silent, HOT, lines))
+        found |= {name: whole, f"{name}, without id, log, metrics, limit": without}
     return found
 
 
@@ -218,15 +227,16 @@ def measure() -> dict[str, float]:
     """Microseconds by name."""
 
     async def run() -> dict[str, float]:
-        stock = await _microseconds(bare, ROUTE, protocol=HttpToolsProtocol)
+        (stock,) = await _least(Asked(bare, ROUTE, protocol=HttpToolsProtocol))
         service = _service()
-        gc.collect()
-        gc.freeze()
+        freeze()
         return {"bare, stock uvicorn": stock, **await _route(service), **await _hot(service)}
 
     return {name: round(value, 2) for name, value in uvloop.run(run()).items()}
 
 
 if __name__ == "__main__":
+    with TemporaryFile() as log:
+        os.dup2(log.fileno(), sys.stderr.fileno())
     for name, value in measure().items():
         print(f"{name:44}{value:8.1f}", file=sys.stdout)

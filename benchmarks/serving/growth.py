@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +11,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import event
+from sqlalchemy import event, make_url
 from sqlalchemy.orm import Session
 
 from app.core.db import SESSION, Database
@@ -25,7 +25,7 @@ from app.papers.ids import PaperRef
 from app.papers.queries import PaperFilter, list_papers, read_document
 from app.verdicts.issue import NewVerdict, issue
 from app.verdicts.queries import VerdictFilter, list_verdicts
-from serving.servers import cpu_s
+from serving.servers import precise_cpu_s
 from tests.factories.growth import (
     COMMON_WORD,
     MIDDLE_WORD,
@@ -40,6 +40,8 @@ from tests.factories.growth import (
 
 REF = PaperRef(PROBE)
 LIMIT = 50
+TURNS = 5
+WRITE = "issue and flip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,35 +59,60 @@ class Cost:
     """Pages of 8 KiB that the statements touch; None for what writes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """A database of a size, in the one Postgres that has them all."""
+
+    size: Size
+    database: Database
+    dsn: str
+
+    def operations(self) -> dict[str, Callable[[], Any]]:
+        """What is measured; what writes comes last."""
+        return {**_operations(self.database, self.dsn, self.size), WRITE: _issue(self.database)}
+
+
 def measure(sizes: list[Size], repeats: int) -> Iterator[Cost]:
-    """Each operation at each size."""
-    for size in sizes:
-        with _grown(size) as (database, dsn):
-            for name, operation in _operations(database, dsn, size).items():
-                items = len(found.items) if isinstance(found := operation(), Page) else None
-                pages = _pages(database, dsn, operation)
-                yield Cost(name, size.papers, size.history, _ms(dsn, operation, repeats), items, pages)
-            write = _issue(database)
-            yield Cost("issue and flip", size.papers, size.history, _ms(dsn, write, repeats), None, None)
+    """Each operation at each size: at all of them in turn, so that a busy minute falls on all, and the least counts."""
+    with _grown(sizes) as grown:
+        postgres = _postmaster(grown[0].dsn)
+        operations = [one.operations() for one in grown]
+        for name in operations[0]:
+            runs = [of_one[name] for of_one in operations]
+            found = [_items(run) for run in runs]  # the first time is no measure
+            turns = [[_ms(postgres, run, repeats // TURNS) for run in runs] for _ in range(TURNS)]
+            for one, run, items, taken in zip(grown, runs, found, zip(*turns, strict=True), strict=True):
+                pages = None if name == WRITE else _pages(one.database, one.dsn, run)
+                yield Cost(name, one.size.papers, one.size.history, min(taken), items, pages)
 
 
 @contextmanager
-def _grown(size: Size) -> Iterator[tuple[Database, str]]:
-    with (
-        TemporaryDirectory(prefix="verdicts-bench-") as folder,
-        EmbeddedServers(Path(folder), durable=False) as servers,
-    ):
-        upgrade(servers.database_url)
-        dsn = plain_dsn(servers.database_url)
-        began = time.perf_counter()
-        grow(dsn, size)
-        print(f"{size}: filled in {time.perf_counter() - began:.0f} s", flush=True)
-        database = Database(servers.database_url)
-        yield database, dsn
-        database.close()
+def _grown(sizes: list[Size]) -> Iterator[list[Grown]]:
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="verdicts-bench-"))
+        servers = stack.enter_context(EmbeddedServers(Path(folder), durable=False))
+        url, grown = make_url(servers.database_url), []
+        for number, size in enumerate(sizes):
+            with psycopg.connect(plain_dsn(servers.database_url), autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE growth{number}")
+            own = url.set(database=f"growth{number}").render_as_string(hide_password=False)
+            upgrade(own)
+            began = time.perf_counter()
+            grow(plain_dsn(own), size)
+            print(f"{size}: filled in {time.perf_counter() - began:.0f} s", flush=True)
+            database = Database(own)
+            stack.callback(database.close)
+            grown.append(Grown(size, database, plain_dsn(own)))
+        yield grown
 
 
-def _operations(database: Database, dsn: str, size: Size) -> dict[str, Callable[[], Any]]:
+def _items(run: Callable[[], Any]) -> int | None:
+    found = run()
+    return len(found.items) if isinstance(found, Page) else None
+
+
+def _deep(dsn: str, size: Size) -> tuple[str, str]:
+    """Where 95 % of the papers lie before, and of the history."""
     with psycopg.connect(dsn) as connection:
         deep = connection.execute(
             "SELECT (extract(epoch FROM newest_verdict_at) * 1000)::bigint, arxiv_id FROM papers "
@@ -97,7 +124,11 @@ def _operations(database: Database, dsn: str, size: Size) -> dict[str, Callable[
             "JOIN papers p ON p.id = v.paper_id WHERE p.arxiv_id = %s ORDER BY computed_at OFFSET %s LIMIT 1",
             [PROBE, size.history // 20],
         ).fetchone()
-    papers, history = encode_cursor("papers", list(deep or ())), encode_cursor("verdicts", list(old or ()))
+    return encode_cursor("papers", list(deep or ())), encode_cursor("verdicts", list(old or ()))
+
+
+def _operations(database: Database, dsn: str, size: Size) -> dict[str, Callable[[], Any]]:
+    papers, history = _deep(dsn, size)
 
     def within(read: Callable[[Session], Any]) -> Callable[[], Any]:
         def run() -> Any:  # noqa: ANN401  # whatever is read
@@ -153,15 +184,18 @@ def _issue(database: Database) -> Callable[[], Any]:
     return run
 
 
-def _ms(dsn: str, operation: Callable[[], Any], repeats: int) -> float:
-    (place,) = Path(conninfo_to_dict(dsn)["host"]).parent.glob("**/postmaster.pid")
-    postmaster = int(place.read_text().split()[0])
-    for _ in range(10):
+def _ms(postgres: int, operation: Callable[[], Any], repeats: int) -> float:
+    for _ in range(3):
         operation()
-    began = time.process_time() + cpu_s(postmaster)
+    began = time.process_time() + precise_cpu_s(postgres)
     for _ in range(repeats):
         operation()
-    return (time.process_time() + cpu_s(postmaster) - began) / repeats * 1000
+    return (time.process_time() + precise_cpu_s(postgres) - began) / repeats * 1000
+
+
+def _postmaster(dsn: str) -> int:
+    (place,) = Path(conninfo_to_dict(dsn)["host"]).parent.glob("**/postmaster.pid")
+    return int(place.read_text().split()[0])
 
 
 def _pages(database: Database, dsn: str, operation: Callable[[], Any]) -> int:

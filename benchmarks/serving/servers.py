@@ -47,6 +47,18 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
+def precise_cpu_s(pid: int) -> float:
+    """The same of processes with one thread each, to the nanosecond: the kernel's ticks are of ten milliseconds."""
+    return sum(_nanoseconds(one) for one in (pid, *_children(pid))) / 1e9
+
+
+def _nanoseconds(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+    except OSError:
+        return 0
+
+
 def _children(pid: int) -> list[int]:
     try:
         found = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

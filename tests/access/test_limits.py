@@ -15,6 +15,7 @@ from app.access.local import LocalLimiter
 from app.access.scopes import Scope
 from app.access.tally import Tally
 from app.core.db import Database
+from app.core.peers import Peer, Peers
 from app.core.settings import AccessSettings, Settings
 from tests.access.helpers import service, with_key
 from tests.api.helpers import DRIVER, PAPER, Api, claim_body, ok, paper_body, refused, unchanged
@@ -89,35 +90,42 @@ def test_portions_are_taken_from_the_same_count() -> None:
 @pytest.mark.parametrize("per_minute", [1, 7, 60, 1000, 60_000])
 def test_what_memory_answers_is_counted_in_portions_to_the_same_limit(per_minute: int) -> None:
     limiter = LocalLimiter(per_minute)
-    tally = Tally(limiter, ())
-    passed = sum(tally.passes(("1.2.3.4", port), (), 1000.0) for port in range(per_minute + 50))
+    tally, peers = Tally(limiter, ()), Peers()
+    passed = sum(tally.passes(peers.of(("1.2.3.4", port)), (), 1000.0) for port in range(per_minute + 50))
     assert passed == per_minute
     assert limiter.wait_s("1.2.3.4", 1000.0) > 0  # whatever way it comes
-    assert tally.passes(("1.2.3.5", 1), (), 1000.0)
-    assert not tally.passes(("1.2.3.4", 1), (), 1000.0)
-    assert tally.passes(("1.2.3.4", 1), (), 1000.0 + 60 / per_minute)
+    assert tally.passes(peers.of(("1.2.3.5", 1)), (), 1000.0)
+    assert not tally.passes(peers.of(("1.2.3.4", 1)), (), 1000.0)
+    assert tally.passes(peers.of(("1.2.3.4", 1)), (), 1000.0 + 60 / per_minute)
 
 
 def test_what_memory_answers_is_counted_against_whom_the_proxy_names() -> None:
     tally = Tally(LocalLimiter(1), AccessSettings(trusted_proxies="10.0.0.0/8").networks)
+    proxy = Peers().of(("10.0.0.1", 1))
     for address in (b"1.2.3.4", b"1.2.3.5", b"2001:db8:1:2::3"):
         headers = [(b"x-forwarded-for", address)]
-        assert [tally.passes(("10.0.0.1", 1), headers, 1000.0) for _ in range(2)] == [True, False]
-    assert not tally.passes(("10.0.0.1", 1), [(b"x-forwarded-for", b"2001:db8:1:2:ffff::1")], 1000.0)
-    assert [tally.passes(None, (), 1000.0) for _ in range(2)] == [True, False]
+        assert [tally.passes(proxy, headers, 1000.0) for _ in range(2)] == [True, False]
+    assert not tally.passes(proxy, [(b"x-forwarded-for", b"2001:db8:1:2:ffff::1")], 1000.0)
+    assert [tally.passes(Peers().of(None), (), 1000.0) for _ in range(2)] == [True, False]
 
 
 def test_no_limit_is_none_for_what_memory_answers() -> None:
     tally = Tally(LocalLimiter(0), ())
-    assert all(tally.passes(("1.2.3.4", 1), (), 1000.0) for _ in range(1000))
+    assert all(tally.passes(Peer("1.2.3.4"), (), 1000.0) for _ in range(1000))
 
 
-def test_the_tally_forgets_callers_and_no_count() -> None:
-    limiter = LocalLimiter(600)
-    tally = Tally(limiter, ())
+def test_a_proxy_is_counted_nothing_ahead() -> None:
+    tally = Tally(LocalLimiter(6000), AccessSettings(trusted_proxies="10.0.0.0/8").networks)
+    proxy = Peer("10.0.0.1")
+    assert tally.passes(proxy, (), 1000.0)
+    assert proxy.counted == 0
+
+
+def test_addresses_are_forgotten_where_there_are_many() -> None:
+    peers = Peers()
     for number in range(70_000):
-        assert tally.passes((str(number), 1), (), 1000.0)
-    assert len(tally._left) <= 65_536
+        assert peers.of((str(number), 1)).host == str(number)
+    assert len(peers) <= 65_536
 
 
 # --- whose address it is
@@ -283,9 +291,10 @@ def test_requests_of_an_address_are_counted_on_every_way(settings: Settings) -> 
 def test_what_memory_answers_is_counted_too(settings: Settings) -> None:
     with service(settings, requests_per_minute=30) as client:
         lane: Any = client.app.lane  # type: ignore[attr-defined]  # the application is ours
+        peer = Peer("9.9.9.9")
 
         async def in_loop() -> bool:
-            return lane.at_once(PAPER_PATH.encode(), [(b"host", b"h")], ("9.9.9.9", 1)) is not None
+            return lane.at_once(PAPER_PATH.encode(), [(b"host", b"h")], peer, time.monotonic()) is not None
 
         def answered() -> bool:
             portal: Any = client.portal

@@ -20,21 +20,21 @@ ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]+")
 
 
 @pytest.fixture
-def lines() -> io.StringIO:
-    return io.StringIO()
+def lines() -> io.BytesIO:
+    return io.BytesIO()
 
 
 @pytest.fixture
-def app(settings: Settings, lines: io.StringIO) -> FastAPI:
+def app(settings: Settings, lines: io.BytesIO) -> FastAPI:
     app = create_app(settings)
     app.state.journal._log, app.state.journal._stream = True, lines
     return app
 
 
-def logged(client: Api, lines: io.StringIO) -> list[Json]:
+def logged(client: Api, lines: io.BytesIO) -> list[Json]:
     """Everything that is in the log by now."""
     client.get("/metrics")  # counts what was noted, and so writes it
-    return [json.loads(line) for line in lines.getvalue().splitlines() if '"/metrics"' not in line]
+    return [json.loads(line) for line in lines.getvalue().splitlines() if b'"/metrics"' not in line]
 
 
 def test_every_answer_has_an_id_of_its_own(client: Api) -> None:
@@ -47,7 +47,7 @@ def test_every_answer_has_an_id_of_its_own(client: Api) -> None:
 
 
 @pytest.mark.parametrize("given", ["abc", "A.b_c-9", "x" * 128])
-def test_an_id_that_the_request_came_with_is_kept(client: Api, lines: io.StringIO, given: str) -> None:
+def test_an_id_that_the_request_came_with_is_kept(client: Api, lines: io.BytesIO, given: str) -> None:
     for path in ("/healthz", f"/v1/claims/{NOBODY}"):
         assert client.get(path, headers={"X-Request-Id": given}).headers["x-request-id"] == given
     assert [line["request_id"] for line in logged(client, lines)] == [given] * 2
@@ -59,7 +59,7 @@ def test_one_that_could_not_stand_in_a_log_is_replaced(client: Api, given: str) 
     assert ID.fullmatch(answer.headers["x-request-id"])
 
 
-def test_each_request_is_a_line(client: Api, lines: io.StringIO) -> None:
+def test_each_request_is_a_line(client: Api, lines: io.BytesIO) -> None:
     client.put_paper()
     paper = f"/v1/papers/{PAPER}"
     asked: list[tuple[str, str, str, int]] = [
@@ -85,7 +85,7 @@ def test_each_request_is_a_line(client: Api, lines: io.StringIO) -> None:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["timestamp"])
 
 
-def test_a_line_cannot_be_forged(client: Api, lines: io.StringIO) -> None:
+def test_a_line_cannot_be_forged(client: Api, lines: io.BytesIO) -> None:
     client.get("/x%22,%22status%22:200}%0A{%22event%22:%22forged")
     client.get("/healthz", headers={b"X-Request-Id": b'a","event":"forged'})
     found = logged(client, lines)
@@ -94,14 +94,14 @@ def test_a_line_cannot_be_forged(client: Api, lines: io.StringIO) -> None:
 
 
 @pytest.mark.parametrize("dot", [".", "%2E", "%2e"])
-def test_a_key_in_an_address_is_not_logged(client: Api, lines: io.StringIO, dot: str) -> None:
+def test_a_key_in_an_address_is_not_logged(client: Api, lines: io.BytesIO, dot: str) -> None:
     key = make_key(client.app.state.database).key  # type: ignore[attr-defined]  # the application is ours
     prefix, secret = key.split(".")
     for path in (f"/v1/papers?key={prefix}{dot}{secret}&limit=1", f"/{prefix}.{secret}"):
         client.get(path)
     found = logged(client, lines)
     assert [line["path"] for line in found] == [f"/v1/papers?key={prefix}{dot}…&limit=1", f"/{prefix}.…"]
-    assert secret not in lines.getvalue()
+    assert secret.encode() not in lines.getvalue()
 
 
 def test_requests_are_counted_by_operation_and_not_by_address(client: Api) -> None:
