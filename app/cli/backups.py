@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
+import app.cli.service_failures  # noqa: F401  # whoever reaches the database may meet the service's errors
 from app.backup.archive import Manifest
 from app.backup.load import load
 from app.backup.save import Progress as Report

@@ -1,25 +1,18 @@
-"""What a command does in the service's database, and what the service's errors come to."""
+"""What a command does in the service's database."""
 
 import getpass
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+import app.cli.service_failures  # noqa: F401  # whoever reaches the database may meet the service's errors
 from app.access.actor import Actor, act_as
 from app.access.scopes import Scope
-from app.backup.errors import BackupError
-from app.catalogue.errors import CatalogueError
-from app.cli.failures import NOT_FOUND, REFUSED, UNREACHABLE, Failure, failure_of
 from app.cli.lazy import CALLED
 from app.core.db import Database
-from app.core.errors import AppError
 from app.core.settings import Settings
-
-_HTTP_NOT_FOUND: Final = 404
 
 
 def _operator() -> Actor:
@@ -42,24 +35,3 @@ def session_of(settings: Settings) -> Iterator[Session]:
             yield session
     finally:
         database.close()
-
-
-@failure_of.register
-def _(error: AppError) -> Failure:
-    return Failure(error.detail, NOT_FOUND if error.status == _HTTP_NOT_FOUND else REFUSED)
-
-
-@failure_of.register
-def _(error: BackupError | CatalogueError) -> Failure:
-    return Failure(str(error), REFUSED)
-
-
-@failure_of.register
-def _(error: OperationalError) -> Failure:
-    return Failure(f"the database does not answer: {reason_of(error)}", UNREACHABLE)
-
-
-def reason_of(error: OperationalError) -> str:
-    """Why the database does not answer, in its own words."""
-    reason = str(error.orig).strip().splitlines()
-    return reason[0] if reason else "no reason given"

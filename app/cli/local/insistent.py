@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.cli.failures import CommandError
-from app.cli.service import reason_of
+from app.cli.service_failures import reason_of
 from app.cli.source import Watch
 from app.core.db import Database
 from app.core.settings import Settings

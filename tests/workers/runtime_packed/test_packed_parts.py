@@ -6,10 +6,9 @@ from torch.testing import assert_close
 from transformers.models.deberta_v2.modeling_deberta_v2 import build_relative_position
 
 from tests.workers.runtime_packed.tiny_models import CPU, one_at_a_time, random_examples, tiny
+from workers.runtime.packed import gpu, packed_backend
 from workers.runtime.packed import linear as packed_linear
-from workers.runtime.packed import packed_backend
 from workers.runtime.packed.embed import counted, counted_past
-from workers.runtime.packed.gpu import kernels_for
 from workers.runtime.packed.layout import Positions, Span, blocks, pack
 from workers.runtime.packed.positions import Buckets, Projections
 
@@ -120,13 +119,13 @@ def test_the_gelu_is_the_exact_one() -> None:
     assert (torch.nn.functional.gelu(x.double(), approximate="tanh") - exact).abs().max() > 1e-4
 
 
-def test_without_triton_the_plain_parts_are_used_and_it_is_said(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_triton_the_plain_parts_are_used_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(gpu._LOG, "warning", lambda message, *_: said.append(message))
     monkeypatch.setitem(sys.modules, "workers.runtime.packed.kernels", None)  # as where its import fails
-    assert kernels_for(torch.device("cuda", 7)) is None
-    assert "kernels of the GPU are not used" in caplog.text
-    assert kernels_for(CPU) is None
+    assert gpu.kernels_for(torch.device("cuda", 7)) is None
+    assert ["kernels of the GPU are not used" in message for message in said] == [True]
+    assert gpu.kernels_for(CPU) is None
 
 
 @pytest.mark.parametrize("longest", [1, 9, 33, 64])
