@@ -56,7 +56,7 @@ class Gate:
             return send
 
         async def send_told(message: Message) -> None:
-            if message["type"] == "http.response.start" and all(name != b"ratelimit" for name, _ in message["headers"]):
+            if message["type"] == "http.response.start" and b"ratelimit" not in dict(message["headers"]):
                 stands = headers_of([self._stands(limited_as(self.address_of(scope)))])
                 message = {**message, "headers": [*message["headers"], *stands]}
             await send(message)
