@@ -198,7 +198,7 @@ class DriverSpec(_Spec):
     paper: Annotated[str, StringConstraints(max_length=100)]
     """arXiv id, or `draft:<slug>`."""
     kind: Literal["PRE", "POST"] = "POST"
-    """The kind a run asks for when nobody says otherwise (on a draft: PRE)."""
+    """The kind that `verdicts up` asks for; whoever asks by themselves says it, or means POST."""
     claim: ReportedClaim
     model: ModelSpec
     data: DataSpec
