@@ -29,5 +29,5 @@ class Door:
             address = limited_as(self._gate.address_of(scope))
             if self._gate.requests.wait_s(address, time.monotonic()):
                 return False  # whoever counts it again there refuses it
-            scope[COUNTED] = True
+            scope[COUNTED] = address
         return True

@@ -23,7 +23,7 @@ from app.core.db import Database
 from app.core.settings import AccessSettings
 
 COUNTED: Final = "access_counted"
-"""In a request's scope: it is counted already."""
+"""In a request's scope: the address as which it is counted already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Gate:
 
         async def send_told(message: Message) -> None:
             if message["type"] == "http.response.start" and b"ratelimit" not in dict(message["headers"]):
-                stands = headers_of([self._stands(limited_as(self.address_of(scope)))])
+                stands = headers_of([self._stands(scope.get(COUNTED) or limited_as(self.address_of(scope)))])
                 message = {**message, "headers": [*message["headers"], *stands]}
             await send(message)
 

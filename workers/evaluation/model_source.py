@@ -1,7 +1,7 @@
 """Run a classifier over a slice: check, load or take the warm one, tokenise, plan, predict."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -53,7 +53,8 @@ class ModelSource:
         key = (checked.identity, split.label_names, str(self._device), inference.dtype)
         # In the background: tokenising and loading wait for each other nowhere.
         with ThreadPoolExecutor(1, "tokens") as background:
-            tokens = background.submit(self._tokens, checked, split, rows)
+            slice_key = (split.fingerprint, indices_fingerprint(rows), checked.identity)
+            tokens = background.submit(self._tokens, checked, split, rows, slice_key)
             self._classifier = warm_models.get(
                 key,
                 lambda: load_classifier(checked, split.label_names, device=self._device, dtype=inference.dtype),
@@ -74,11 +75,13 @@ class ModelSource:
         self._predictor = Predictor(self._classifier)
         self._trial: Trial | None = None
         self._trial_known = False
-        self._trial_key = (key, self._tokens_key(checked, split, rows), self._budget, inference.seed, order is None)
+        self._trial_key = (key, slice_key, self._budget, inference.seed, order is None)
         self._on_step = on_step
 
     @staticmethod
-    def _tokens(checked: CheckedModel, split: Split, rows: NDArray[np.int64]) -> tuple[Tokenized, float]:
+    def _tokens(
+        checked: CheckedModel, split: Split, rows: NDArray[np.int64], slice_key: Hashable
+    ) -> tuple[Tokenized, float]:
         """The slice's tokens, and the seconds they took: none where an earlier run left them."""
         began = perf_counter()
         tokenizer = tokenizer_of(checked)
@@ -87,11 +90,7 @@ class ModelSource:
             pairs = None if split.text_pairs is None else [split.text_pairs[row] for row in rows]
             return tokenizer.encode([split.texts[row] for row in rows], pairs)
 
-        return tokenized_slices.get(ModelSource._tokens_key(checked, split, rows), encode), perf_counter() - began
-
-    @staticmethod
-    def _tokens_key(checked: CheckedModel, split: Split, rows: NDArray[np.int64]) -> tuple[object, ...]:
-        return (split.fingerprint, indices_fingerprint(rows), checked.identity)
+        return tokenized_slices.get(slice_key, encode), perf_counter() - began
 
     @property
     def _packed(self) -> bool:

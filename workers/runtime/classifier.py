@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -19,14 +18,13 @@ from workers.runtime.labels import label_columns
 from workers.runtime.lora import merged_weights
 from workers.runtime.packed.bare import BareModel, bare_model
 from workers.runtime.packed.numbers import Numbers
+from workers.runtime.recent import Recent
 from workers.runtime.safetensors_header import count_elements
 from workers.runtime.sources import locate_checkpoint
 from workers.runtime.tokenizing import PairTokenizer, load_tokenizer
 from workers.runtime.weights import Stored, stored_in
 
-_KEPT: Final = 4
-_TOKENIZERS: Final[dict[tuple[object, ...], PairTokenizer]] = {}
-_TOKENIZERS_LOCK: Final = Lock()
+_TOKENIZERS: Final[Recent[PairTokenizer]] = Recent(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +101,11 @@ def tokenizer_of(checked: CheckedModel) -> PairTokenizer:
 
     Raises DriverError as `load_tokenizer` does.
     """
-    with _TOKENIZERS_LOCK:
-        known = _TOKENIZERS.get(checked.identity)
-        if known is None:
-            folders = [checkpoint.folder for checkpoint in (checked.own, checked.base) if checkpoint]
-            known = load_tokenizer(folders, max_length=checked.spec.max_length, pinned=checked.spec.tokenizer_sha256)
-            while len(_TOKENIZERS) >= _KEPT:
-                _TOKENIZERS.pop(next(iter(_TOKENIZERS)))
-            _TOKENIZERS[checked.identity] = known
-        return known
+    spec, folders = checked.spec, [checkpoint.folder for checkpoint in (checked.own, checked.base) if checkpoint]
+    return _TOKENIZERS.get(
+        checked.identity,
+        lambda: load_tokenizer(folders, max_length=spec.max_length, pinned=spec.tokenizer_sha256),
+    )
 
 
 def load_classifier(
