@@ -8,9 +8,11 @@ import typer
 
 from app.cli.failures import UNREACHABLE, CommandError
 from app.cli.lazy import Passing
+from app.cli.listing import print_list
+from app.cli.lists import claims_list
 from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, ServerOption
 from app.cli.plain import plain
-from app.cli.show import claims_table, console
+from app.cli.show import console
 from app.cli.source import CLAIMS, source_of
 from app.client.models import Claim, ClaimsImported, Page
 
@@ -49,7 +51,11 @@ def list_(
     """List a paper's claims; * is the headline claim."""
     with source_of(CLAIMS, server, key, data_dir) as source:
         text = source.claims(paper, limit)
-    typer.echo(text) if as_json else console.print(claims_table(Page[Claim].model_validate_json(text).items))
+    if as_json:
+        typer.echo(text)
+        return
+    page = Page[Claim].model_validate_json(text)
+    print_list(claims_list(page.items), "no claims", more=page.next_cursor is not None)
 
 
 @claims.command("import")

@@ -10,9 +10,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from app.cli.failures import INTERRUPTED, UNREACHABLE, CommandError
 from app.cli.plain import plain
-from app.cli.runs_table import stage_of
 from app.cli.show import aside
 from app.cli.source import Runs, Watch
+from app.cli.stage import stage_of
 from app.cli.verdict_panel import estimate_text
 from app.client import LostSightError, NoVerdictError
 from app.client.models import Reproduction
