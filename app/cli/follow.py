@@ -8,6 +8,7 @@ from uuid import UUID
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from app.cli.advice import where
 from app.cli.failures import INTERRUPTED, UNREACHABLE, CommandError
 from app.cli.plain import plain
 from app.cli.show import aside
@@ -30,7 +31,7 @@ class Follower:
         """`server` and `data_dir`, as they were given, are repeated in the command that takes a run up again."""
         self._source, self._patience_s = source, patience_s
         self._is_seen = False
-        self._where = f" --server {server}" if server else f" --data-dir {data_dir}" if data_dir else ""
+        self._where = where(server, data_dir)
 
     def again(self, run_id: UUID) -> str:
         """The command that follows a run of the same service."""

@@ -101,11 +101,9 @@ def _wrapped(cell: Text, width: int | None) -> list[Text]:
 
 def print_list(listing: Listing, none: str, *, more: bool = False) -> None:
     """Print it; that there is nothing, or more than this, is said beside it, on stderr."""
-    if not listing:
-        aside.print(none, highlight=False, soft_wrap=True)
-        return
     width = console.width if console.is_terminal or "COLUMNS" in os.environ else None
     for line in listing.lines(width):
         console.print(line, soft_wrap=True)
-    if more:
-        aside.print("there are more: --limit says how many are shown", highlight=False, soft_wrap=True)
+    said = none if not listing else "there are more: --limit says how many are shown" if more else None
+    if said:
+        aside.print(said, highlight=False, soft_wrap=True)
