@@ -44,8 +44,8 @@ def create(file: Annotated[Path, typer.Argument(help="The file to write; there m
     except SigningKeyError as error:
         raise CommandError(str(error), UNREACHABLE) from error
     typer.echo(key.public_pem.decode(), nl=False)
-    words = f"{file} is the private key: set VERDICTS_SIGNING_KEY_FILE to it, and start the service with that: it looks "
-    words += f"only when it starts. {file}.pub is for whoever verifies."
+    words = f"{file} is the private key: set VERDICTS_SIGNING_KEY_FILE to it, and start the service with that, as it "
+    words += f"looks only then. {file}.pub is for whoever verifies."
     typer.echo(words, err=True)
 
 

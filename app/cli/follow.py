@@ -20,6 +20,8 @@ from app.client.models import Reproduction
 from app.statistics.written import Notation
 
 PATIENCE_S: Final = 300.0
+_ROOMY: Final = 76
+"""Columns of a terminal that has room for the time, too."""
 
 
 class Follower:
@@ -108,7 +110,7 @@ def _shown(source: Runs) -> Iterator[_Shown]:
         BarColumn(bar_width=12),
         TextColumn("{task.completed:,.0f}/{task.fields[total_text]}"),
         TextColumn("{task.fields[estimate]}", style="cyan"),
-        TimeElapsedColumn(),
+        *([TimeElapsedColumn()] if aside.width >= _ROOMY else []),
     )
     with Progress(*columns, console=aside) as progress:
         yield _Bar(progress, source)
@@ -137,7 +139,9 @@ class _Bar:
         )
 
     def _estimate(self, run: Reproduction) -> str:
-        if run.estimate is None:
+        if (
+            run.done or run.estimate is None
+        ):  # its interval is for watching; the verdict that follows has its own, or none
             return ""
         if self._notation is None:
             self._notation = self._source.notation(run.claim_id)

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import httpx
 import pytest
+from rich.console import Console
 
 from app.access.scopes import Scope
 from app.cli import main
@@ -104,6 +106,12 @@ def test_a_run_is_asked_for_and_followed_to_its_verdict(run: Run, world: World) 
     assert "75.00 % on this split" in other.out
     assert other.err.splitlines()[-1] == "verdicts: the verdict is reproduced, not not_reproduced"
     run_id = json.loads(done.out)["reproduction"]
+    drawn = StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.cli.follow.aside", Console(file=drawn, force_terminal=True, width=80))
+        assert "75.00 % on this split" in run("follow", run_id).out
+    assert "succeeded" in drawn.getvalue()
+    assert "75.00" not in drawn.getvalue()  # with the interval for watching, beside a verdict that has none
     assert json.loads(run("follow", run_id, "--json").out)["id"] == json.loads(done.out)["id"]
 
 
