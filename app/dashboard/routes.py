@@ -16,7 +16,7 @@ from app.access.routes import Handler, PublicRoute
 from app.core.errors import AppError
 from app.core.wrong_values import said_of
 from app.dashboard.render import page
-from app.papers.errors import PaperMovedError
+from app.papers.errors import PaperIdError, PaperMovedError
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -60,6 +60,9 @@ async def as_page(request: Request, handler: Handler) -> Response:
         response = _moved(request, moved)
     except (KeyRequiredError, KeyInvalidError) as error:
         response = error_page(request, error.status, "These pages are closed", _CLOSED, error.headers)
+    except PaperIdError as error:  # who types words where an id belongs looks for a paper
+        asked = str(request.path_params.get("paper_id", ""))[:_LONGEST_GIVEN]
+        response = error_page(request, error.status, error.title, error.detail, error.headers, asked=asked)
     except AppError as error:
         response = error_page(request, error.status, error.title, error.detail, error.headers)
     except RequestValidationError as error:
@@ -80,9 +83,13 @@ def error_page(
     headers: Mapping[str, str] | None = None,
     *,
     paper: str | None = None,
+    asked: str | None = None,
 ) -> Response:
-    """A page that says what is wrong and how to mend it; `paper` is one that the address may have meant."""
-    said = {"title": title, "detail": detail, "code": int(status), "paper": paper}
+    """A page that says what is wrong and how to mend it.
+
+    `paper` is one that the address may have meant, `asked` what may be looked for.
+    """
+    said = {"title": title, "detail": detail, "code": int(status), "paper": paper, "asked": asked}
     response = page(request, "error.html", status=int(status), **said)
     response.headers.update(headers or {})
     return response

@@ -53,6 +53,14 @@ def test_an_address_that_names_a_paper_leads_to_it(client: Api) -> None:
         assert f"/papers/{paper}" in [link.get("href") for link in page.iter("a")]
 
 
+def test_what_stands_where_an_id_belongs_may_be_looked_for(client: Api) -> None:
+    answer = client.get("/papers/attention is", headers=BROWSER)
+    checked(answer, 422)
+    (field,) = [one for one in tree(answer.content).iter("input") if one.get("name") == "q"]
+    assert field.get("value") == "attention is"
+    checked(client.get("/verdicts/nonsense", headers=BROWSER), 422)
+
+
 def test_a_slash_too_many_leads_to_the_page(client: Api) -> None:
     for path, location in (
         ("/queue/", "/queue"),
