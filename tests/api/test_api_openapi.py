@@ -121,7 +121,7 @@ def test_the_document_is_served_and_shown(client: Api, app: FastAPI) -> None:
     shown = client.get("/docs")
     assert shown.headers["content-type"].startswith("text/html")
     fetched = re.findall(r'(?:src|href)="([^"]*)"', shown.text)
-    assert len(fetched) == 3
+    assert len(fetched) == 4
     assert "frame-ancestors 'none'" in shown.headers["content-security-policy"]
     assert shown.headers["x-content-type-options"] == "nosniff"
     for address in fetched:
