@@ -16,7 +16,7 @@ VENDORED = {
 
 
 def test_files_are_kept_for_ever_under_their_hash(client: Api) -> None:
-    for path in ("app.css", "app.js", "course.js", "docs.js", "live.js", "icon.svg", *VENDORED):
+    for path in ("app.css", "app.js", "course.js", "docs.css", "docs.js", "live.js", "icon.svg", *VENDORED):
         address = address_of(path)
         answer = client.get(address)
         assert answer.content == (FOLDER / path).read_bytes()
