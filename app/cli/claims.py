@@ -10,7 +10,7 @@ from app.cli.failures import UNREACHABLE, CommandError
 from app.cli.lazy import Passing
 from app.cli.listing import print_list
 from app.cli.lists import claims_list
-from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, ServerOption
+from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, PaperArgument, ServerOption
 from app.cli.plain import plain
 from app.cli.show import console
 from app.cli.source import CLAIMS, source_of
@@ -41,7 +41,7 @@ _METRIC: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 @claims.command("list")
 def list_(
-    paper: str,
+    paper: PaperArgument,
     limit: LimitOption = 50,
     server: ServerOption = None,
     key: KeyOption = None,
@@ -60,7 +60,7 @@ def list_(
 
 @claims.command("import")
 def import_(
-    paper: str,
+    paper: PaperArgument,
     file: Annotated[Path, typer.Argument(help="A CSV file (.csv), a model card (.md), or its YAML (.yaml, .yml).")],
     force: Annotated[bool, typer.Option(help="Register values although no count gives them.")] = False,  # noqa: FBT002
     unit: Annotated[

@@ -34,7 +34,8 @@ def create(
         typer.echo(made.model_dump_json())
         return
     typer.echo(made.key)
-    typer.echo("This is the only time that the key is shown. Send it as: Authorization: Bearer KEY", err=True)
+    where = "Commands take it from VERDICTS_KEY, the API from the header `Authorization: Bearer KEY`."
+    typer.echo(f"This is the only time that the key is shown. {where}", err=True)
 
 
 @keys.command("list")

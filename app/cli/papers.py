@@ -7,7 +7,7 @@ import typer
 from app.cli.document_panel import document_panel, standing
 from app.cli.listing import print_list
 from app.cli.lists import papers_list
-from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, ServerOption
+from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, PaperArgument, ServerOption
 from app.cli.show import console
 from app.cli.source import PAPERS, VERDICTS, source_of
 from app.client.models import Page, PaperDocument, PaperSummary, Verdict
@@ -32,7 +32,7 @@ def papers(
 
 
 def show(
-    paper: str,
+    paper: PaperArgument,
     server: ServerOption = None,
     key: KeyOption = None,
     data_dir: DataDirOption = None,

@@ -9,7 +9,7 @@ from app.cli.failures import UNEXPECTED_VERDICT, CommandError
 from app.cli.follow import PATIENCE_S, Follower
 from app.cli.listing import print_list
 from app.cli.lists import runs_list
-from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, ServerOption, id_of
+from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, PaperArgument, ServerOption, id_of
 from app.cli.show import console
 from app.cli.source import RUNS, source_of
 from app.cli.stage import stage_of
@@ -27,7 +27,7 @@ PatienceOption = Annotated[
 
 
 def reproduce(
-    paper: str,
+    paper: PaperArgument,
     driver: Annotated[str | None, typer.Option(help="Which driver; needed where a claim has several.")] = None,
     claim: Annotated[
         UUID | None, typer.Option(parser=id_of, metavar="ID", help="Which claim; default: the headline claim.")
