@@ -28,6 +28,8 @@ _SAID: Final = (
     ),
     (r"^(?:body|query|path)\.", ""),
     (r"Register it with (PUT /v1/papers/draft:)", r"It is registered over HTTP: \1"),
+    (r"Register it with PUT, or give", "It is registered over HTTP (PUT /v1/papers/ID); or give"),
+    (r"register the paper with PUT", "import its document from another service, `verdicts import FILE`"),
     (rf"Register it with PUT /v1/papers/{_ID}", r"`verdicts import \1@` brings it in from arXiv"),
     (rf"GET /v1/papers/{_ID}/claims lists them, POST", r"`verdicts claims \1@` lists them, `verdicts claims import`"),
     (rf"GET /v1/papers/{_ID}/claims", r"`verdicts claims \1@`"),

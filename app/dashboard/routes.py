@@ -1,5 +1,6 @@
 """What every page has in common: admission as at the API's door, security headers, and errors in HTML."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -31,6 +32,8 @@ SECURITY: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _log = structlog.get_logger(__name__)
+_OVER_HTTP: Final = re.compile(r"[;.] (?:GET|Register it with PUT) /v1/.*", re.DOTALL)
+"""Advice for programs, at the end of what is wrong: a page has its links, and its search."""
 _LONGEST_GIVEN: Final = 100
 _CLOSED: Final = (
     "Reading takes an API key on this service, and a browser has no safe place to keep one, so its pages are off. "
@@ -64,7 +67,8 @@ async def as_page(request: Request, handler: Handler) -> Response:
         asked = str(request.path_params.get("paper_id", ""))[:_LONGEST_GIVEN]
         response = error_page(request, error.status, error.title, error.detail, error.headers, asked=asked)
     except AppError as error:
-        response = error_page(request, error.status, error.title, error.detail, error.headers)
+        detail = _OVER_HTTP.sub(".", error.detail)
+        response = error_page(request, error.status, error.title, detail, error.headers)
     except RequestValidationError as error:
         response = error_page(request, HTTPStatus.UNPROCESSABLE_ENTITY, "The address is not valid", _first_of(error))
     except (OperationalError, PoolTimeoutError) as error:
