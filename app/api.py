@@ -53,4 +53,4 @@ def v1() -> APIRouter:
 
 def site() -> APIRouter:
     """What people see: pages, their forms, and the files that belong to them. None of it is in the OpenAPI document."""
-    return APIRouter(routes=[route for part in (*pages.PAGES, *pages.FORMS, pages.STATIC) for route in part.routes])
+    return APIRouter(routes=[route for part in (*pages.PAGES, *pages.FORMS, *pages.STATIC) for route in part.routes])

@@ -60,6 +60,10 @@ from app.webhooks.prune import prune_deliveries
 DESCRIPTION = """
 Papers report numbers; nobody knows which of them hold. This service re-measures a reported number and serves the
 verdict: *reproduced*, *not reproduced* or *inconclusive*, with the evidence for it.
+
+Reading is for everybody, unless the operator has it otherwise. What changes something takes an API key, sent as
+`Authorization: Bearer prefix.secret`; `verdicts keys create`, on the service's machine, makes one. On the page `/docs`
+the operations that take a key have a lock: open until "Authorize" has been told one.
 """
 
 remove_compress_type(EVENT_STREAM)  # a compressor for each stream would take a megabyte for as long as it is open

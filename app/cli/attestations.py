@@ -44,7 +44,8 @@ def create(file: Annotated[Path, typer.Argument(help="The file to write; there m
     except SigningKeyError as error:
         raise CommandError(str(error), UNREACHABLE) from error
     typer.echo(key.public_pem.decode(), nl=False)
-    words = f"{file} is the private key: set VERDICTS_SIGNING_KEY_FILE to it. {file}.pub is for whoever verifies."
+    words = f"{file} is the private key: set VERDICTS_SIGNING_KEY_FILE to it, and start the service with that, as it "
+    words += f"looks only then. {file}.pub is for whoever verifies."
     typer.echo(words, err=True)
 
 
@@ -73,7 +74,8 @@ def verify(
         found = check(file, key, predictions, also or ())
     except tuple(_CODES) as error:
         code = next(code for kind, code in _CODES.items() if isinstance(error, kind))
-        raise CommandError(str(error), code) from error
+        words = f"{error.filename} cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise CommandError(words, code) from error
     if as_json:
         typer.echo(json.dumps(_document(found), separators=(",", ":")))
     else:

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
+from app.cli.listing import print_list
+from app.cli.lists import audit_list
 from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, ServerOption
-from app.cli.show import audit_table, console
 from app.cli.source import LOG, source_of
 from app.client.models import AuditEntry, Page
 
@@ -22,4 +23,8 @@ def audit(
     """Show who changed what, newest first."""
     with source_of(LOG, server, key, data_dir) as source:
         text = source.audit(subject, limit, cursor)
-    typer.echo(text) if as_json else console.print(audit_table(Page[AuditEntry].model_validate_json(text).items))
+    if as_json:
+        typer.echo(text)
+        return
+    page = Page[AuditEntry].model_validate_json(text)
+    print_list(audit_list(page.items), "no changes", more=page.next_cursor is not None)

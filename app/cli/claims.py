@@ -8,9 +8,11 @@ import typer
 
 from app.cli.failures import UNREACHABLE, CommandError
 from app.cli.lazy import Passing
-from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, ServerOption
+from app.cli.listing import print_list
+from app.cli.lists import claims_list
+from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, PaperArgument, ServerOption
 from app.cli.plain import plain
-from app.cli.show import claims_table, console
+from app.cli.show import console
 from app.cli.source import CLAIMS, source_of
 from app.client.models import Claim, ClaimsImported, Page
 
@@ -39,7 +41,7 @@ _METRIC: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 @claims.command("list")
 def list_(
-    paper: str,
+    paper: PaperArgument,
     limit: LimitOption = 50,
     server: ServerOption = None,
     key: KeyOption = None,
@@ -49,12 +51,16 @@ def list_(
     """List a paper's claims; * is the headline claim."""
     with source_of(CLAIMS, server, key, data_dir) as source:
         text = source.claims(paper, limit)
-    typer.echo(text) if as_json else console.print(claims_table(Page[Claim].model_validate_json(text).items))
+    if as_json:
+        typer.echo(text)
+        return
+    page = Page[Claim].model_validate_json(text)
+    print_list(claims_list(page.items), "no claims", more=page.next_cursor is not None)
 
 
 @claims.command("import")
 def import_(
-    paper: str,
+    paper: PaperArgument,
     file: Annotated[Path, typer.Argument(help="A CSV file (.csv), a model card (.md), or its YAML (.yaml, .yml).")],
     force: Annotated[bool, typer.Option(help="Register values although no count gives them.")] = False,  # noqa: FBT002
     unit: Annotated[

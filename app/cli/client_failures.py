@@ -1,5 +1,6 @@
 """What the client's errors come to at the command line."""
 
+from app.cli.advice import advised
 from app.cli.failures import NO_VERDICT, NOT_FOUND, REFUSED, UNREACHABLE, Failure, failure_of
 from app.client import (
     ClientError,
@@ -20,8 +21,9 @@ def _(error: ClientError) -> Failure:
 def _words(error: ClientError) -> str:
     if not isinstance(error, ProblemError):
         return str(error)
-    fields = [f"{one.field.removeprefix('body.')}: {one.detail}" for one in error.errors if one.detail != error.detail]
-    return "\n".join([error.detail, *fields])
+    more = [one for one in error.errors if one.detail not in error.detail]
+    fields = [f"{one.field.removeprefix('body.')}: {one.detail}" for one in more]
+    return "\n".join([advised(error.code, error.detail), *fields])
 
 
 def _code_of(error: ClientError) -> int:

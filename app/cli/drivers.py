@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
+from app.cli.listing import print_list
+from app.cli.lists import drivers_list
 from app.cli.options import DataDirOption, JsonOption, KeyOption, ServerOption
-from app.cli.show import console, drivers_table
 from app.cli.source import DRIVERS, source_of
 from app.client.models import Driver, Page
 
@@ -22,4 +23,8 @@ def drivers(
         if load:
             source.load_drivers()
         text = source.drivers()
-    typer.echo(text) if as_json else console.print(drivers_table(Page[Driver].model_validate_json(text).items))
+    if as_json:
+        typer.echo(text)
+        return
+    page = Page[Driver].model_validate_json(text)
+    print_list(drivers_list(page.items), "no drivers")

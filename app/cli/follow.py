@@ -8,17 +8,20 @@ from uuid import UUID
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from app.cli.advice import where
 from app.cli.failures import INTERRUPTED, UNREACHABLE, CommandError
 from app.cli.plain import plain
-from app.cli.runs_table import stage_of
 from app.cli.show import aside
 from app.cli.source import Runs, Watch
+from app.cli.stage import stage_of
 from app.cli.verdict_panel import estimate_text
 from app.client import LostSightError, NoVerdictError
 from app.client.models import Reproduction
 from app.statistics.written import Notation
 
 PATIENCE_S: Final = 300.0
+_ROOMY: Final = 76
+"""Columns of a terminal that has room for the time, too."""
 
 
 class Follower:
@@ -30,7 +33,7 @@ class Follower:
         """`server` and `data_dir`, as they were given, are repeated in the command that takes a run up again."""
         self._source, self._patience_s = source, patience_s
         self._is_seen = False
-        self._where = f" --server {server}" if server else f" --data-dir {data_dir}" if data_dir else ""
+        self._where = where(server, data_dir)
 
     def again(self, run_id: UUID) -> str:
         """The command that follows a run of the same service."""
@@ -107,7 +110,7 @@ def _shown(source: Runs) -> Iterator[_Shown]:
         BarColumn(bar_width=12),
         TextColumn("{task.completed:,.0f}/{task.fields[total_text]}"),
         TextColumn("{task.fields[estimate]}", style="cyan"),
-        TimeElapsedColumn(),
+        *([TimeElapsedColumn()] if aside.width >= _ROOMY else []),
     )
     with Progress(*columns, console=aside) as progress:
         yield _Bar(progress, source)
@@ -136,7 +139,9 @@ class _Bar:
         )
 
     def _estimate(self, run: Reproduction) -> str:
-        if run.estimate is None:
+        if (
+            run.done or run.estimate is None
+        ):  # its interval is for watching; the verdict that follows has its own, or none
             return ""
         if self._notation is None:
             self._notation = self._source.notation(run.claim_id)

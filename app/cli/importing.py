@@ -53,7 +53,8 @@ def _read(what: str) -> str:
     try:
         return sys.stdin.read() if what == "-" else Path(what).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise CommandError(f"{what} cannot be read: {error}; name a file, or an arXiv id like 2111.09543") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CommandError(f"{what} cannot be read: {reason}; name a file, or an arXiv id like 2004.13606") from error
 
 
 def _say(words: str) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Annotated, Final
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from app.access.keys import create_key, list_keys, revoke_key
@@ -13,10 +12,10 @@ from app.access.schemas import KeyRead
 from app.access.scopes import Scope
 from app.cli.connection import connected
 from app.cli.lazy import Passing
+from app.cli.listing import Column, Listing, print_list
 from app.cli.options import DataDirOption, JsonOption
-from app.cli.plain import plain
 from app.cli.service import session_of
-from app.cli.show import console
+from app.cli.show import any_text, console
 
 keys: Final = typer.Typer(cls=Passing, no_args_is_help=True, help="Make, list and revoke API keys.")
 
@@ -35,7 +34,8 @@ def create(
         typer.echo(made.model_dump_json())
         return
     typer.echo(made.key)
-    typer.echo("This is the only time that the key is shown. Send it as: Authorization: Bearer KEY", err=True)
+    where = "Commands take it from VERDICTS_KEY, the API from the header `Authorization: Bearer KEY`."
+    typer.echo(f"This is the only time that the key is shown. {where}", err=True)
 
 
 @keys.command("list")
@@ -46,7 +46,7 @@ def list_(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None: 
     if as_json:
         typer.echo(json.dumps({"items": [key.model_dump(mode="json") for key in found]}, separators=(",", ":")))
     else:
-        console.print(_table(found))
+        print_list(_listed(found), "no keys")
 
 
 @keys.command()
@@ -61,16 +61,13 @@ def revoke(
     typer.echo(key.model_dump_json()) if as_json else console.print(f"{key.prefix} ({key.name}) is revoked")
 
 
-_PREFIX: Final = 15
-"""Characters of the name of a key: it is what revokes it, so a narrow terminal must not cut it off."""
+def _listed(found: Iterable[KeyRead]) -> Listing:
+    """Keys, and what they may do."""
+    moments = [Column(name) for name in ("made (UTC)", "last used", "revoked")]
+    texts = [Column(name, gives=True, wraps=True) for name in ("name", "scopes")]
+    return Listing([Column("key"), *texts, *moments], map(_key, found))
 
 
-def _table(found: Iterable[KeyRead]) -> Table:
-    """Keys, one a line."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("key", "name", "scopes", "made", "last used", "revoked"):
-        table.add_column(column, no_wrap=column == "key", min_width=_PREFIX if column == "key" else None)
-    for key in found:
-        moments = [f"{at:%Y-%m-%d %H:%M}" if at else "" for at in (key.created_at, key.last_used_at, key.revoked_at)]
-        table.add_row(key.prefix, Text(plain(key.name)), " ".join(key.scopes), *moments)
-    return table
+def _key(key: KeyRead) -> list[Text]:
+    moments = (f"{at:%Y-%m-%d %H:%M}" if at else "" for at in (key.created_at, key.last_used_at, key.revoked_at))
+    return [Text(key.prefix), any_text(key.name), Text(" ".join(key.scopes)), *map(Text, moments)]

@@ -9,6 +9,9 @@ import typer
 DataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", help="The data folder. [env: VERDICTS_DATA_DIR]", show_default=False)
 ]
+PaperArgument = Annotated[
+    str, typer.Argument(metavar="PAPER", help="The paper's id: arXiv's, like 2004.13606, or a draft's, draft:my-paper.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LimitOption = Annotated[int, typer.Option(min=1, max=200, help="How many at most.")]
 HostOption = Annotated[str, typer.Option(help="The address to listen on.")]

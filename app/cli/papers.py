@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from app.cli.document_panel import document_panel, standing
-from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, ServerOption
-from app.cli.show import console, papers_table
+from app.cli.listing import print_list
+from app.cli.lists import papers_list
+from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, PaperArgument, ServerOption
+from app.cli.show import console
 from app.cli.source import PAPERS, VERDICTS, source_of
 from app.client.models import Page, PaperDocument, PaperSummary, Verdict
 
@@ -22,11 +24,15 @@ def papers(
     """List papers, newest verdict first."""
     with source_of(PAPERS, server, key, data_dir) as source:
         text = source.papers(q, limit)
-    typer.echo(text) if as_json else console.print(papers_table(Page[PaperSummary].model_validate_json(text).items))
+    if as_json:
+        typer.echo(text)
+        return
+    page = Page[PaperSummary].model_validate_json(text)
+    print_list(papers_list(page.items), "no papers", more=page.next_cursor is not None)
 
 
 def show(
-    paper: str,
+    paper: PaperArgument,
     server: ServerOption = None,
     key: KeyOption = None,
     data_dir: DataDirOption = None,

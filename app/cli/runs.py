@@ -7,10 +7,12 @@ import typer
 
 from app.cli.failures import UNEXPECTED_VERDICT, CommandError
 from app.cli.follow import PATIENCE_S, Follower
-from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, ServerOption, id_of
-from app.cli.runs_table import runs_table, stage_of
+from app.cli.listing import print_list
+from app.cli.lists import runs_list
+from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, PaperArgument, ServerOption, id_of
 from app.cli.show import console
 from app.cli.source import RUNS, source_of
+from app.cli.stage import stage_of
 from app.cli.verdict_panel import verdict_panel
 from app.client.models import Page, Reproduction, Verdict
 
@@ -25,7 +27,7 @@ PatienceOption = Annotated[
 
 
 def reproduce(
-    paper: str,
+    paper: PaperArgument,
     driver: Annotated[str | None, typer.Option(help="Which driver; needed where a claim has several.")] = None,
     claim: Annotated[
         UUID | None, typer.Option(parser=id_of, metavar="ID", help="Which claim; default: the headline claim.")
@@ -76,7 +78,11 @@ def runs(
     """List runs, newest first, and how far they are."""
     with source_of(RUNS, server, key, data_dir) as source:
         text = source.runs(paper, state, limit)
-    typer.echo(text) if as_json else console.print(runs_table(Page[Reproduction].model_validate_json(text).items))
+    if as_json:
+        typer.echo(text)
+        return
+    page = Page[Reproduction].model_validate_json(text)
+    print_list(runs_list(page.items), "no runs", more=page.next_cursor is not None)
 
 
 def cancel(

@@ -6,6 +6,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.backup.errors import BackupError
 from app.catalogue.errors import CatalogueError
+from app.cli.advice import advised
 from app.cli.failures import NOT_FOUND, REFUSED, UNREACHABLE, Failure, failure_of
 from app.core.errors import AppError
 
@@ -14,7 +15,7 @@ _HTTP_NOT_FOUND: Final = 404
 
 @failure_of.register
 def _(error: AppError) -> Failure:
-    return Failure(error.detail, NOT_FOUND if error.status == _HTTP_NOT_FOUND else REFUSED)
+    return Failure(advised(error.code, error.detail), NOT_FOUND if error.status == _HTTP_NOT_FOUND else REFUSED)
 
 
 @failure_of.register

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 import app.cli.client_failures  # noqa: F401  # who asks a service, or follows a run, may meet the client's errors
+from app.cli.advice import remember
 from app.cli.failures import CommandError
 from app.cli.lazy import Lazy
 from app.client.models import Reproduction
@@ -132,6 +133,7 @@ _REMOTE: Final[Lazy[Callable[[str, str | None], AbstractContextManager[Any]]]] =
 @contextmanager
 def source_of(local: Lazy[Local[T]], server: str | None, key: str | None, data_dir: Path | None) -> Iterator[T]:
     """The service that is named, else the database. Raises CommandError where both are, or neither is to be found."""
+    remember(server, data_dir)
     if server is None:
         _CONNECTED.load()(data_dir)  # where nothing runs, that is said before a second goes by on what would answer
         yield local.load()(data_dir)

@@ -128,5 +128,5 @@ def _say_key(data_dir: Path | None) -> None:
 def _say_where(base: str, paper: str | None) -> None:
     console.print(f"\nThe service runs at [bold]{base}[/bold]", highlight=False)
     if paper is not None:
-        console.print(f"the paper's document: {base}/v1/papers/{paper}", highlight=False)
+        console.print(f"the paper's document: {base}/v1/papers/{paper}", highlight=False, soft_wrap=True)
     console.print("Ctrl-C stops everything.", highlight=False)

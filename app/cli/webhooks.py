@@ -7,9 +7,9 @@ from uuid import UUID
 import typer
 
 from app.cli.lazy import Passing
+from app.cli.listing import print_list
+from app.cli.lists import webhooks_list
 from app.cli.options import DataDirOption, JsonOption, KeyOption, ServerOption, id_of
-from app.cli.plain import plain
-from app.cli.show import console
 from app.cli.source import WEBHOOKS, source_of
 from app.client.models import Page, Webhook, WebhookCreated
 
@@ -58,8 +58,8 @@ def list_(
     if as_json:
         typer.echo(text)
         return
-    for webhook in Page[Webhook].model_validate_json(text).items:
-        console.print(_line(webhook), highlight=False, markup=False, soft_wrap=True)
+    page = Page[Webhook].model_validate_json(text)
+    print_list(webhooks_list(page.items), "no webhooks")
 
 
 @webhooks.command()
@@ -74,8 +74,3 @@ def remove(
     with source_of(WEBHOOKS, server, key, data_dir) as source:
         text = source.remove_webhook(webhook)
     typer.echo(text if as_json else f"{Webhook.model_validate_json(text).id} is removed")
-
-
-def _line(webhook: Webhook) -> str:
-    state = "enabled" if webhook.enabled else f"disabled: {webhook.disabled_reason}"
-    return f"{webhook.id}  {plain(webhook.url)}  {', '.join(webhook.events)}  {webhook.owner or 'operator'}  {state}"

@@ -150,7 +150,9 @@ class PatientProtocol(HttpToolsProtocol):
         """The head has come: its clock stops."""
         self._in_head = self._rests = False
         self._deadline, self._bytes_beside = _NEVER, 0
-        if len(self.pipeline) >= _MOST_IN_LINE or sum(name == b"host" for name, _ in self.headers) > 1:
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        is_lacking = hosts == 0 and self.parser.get_http_version() == "1.1"  # RFC 9112, 3.2
+        if len(self.pipeline) >= _MOST_IN_LINE or hosts > 1 or is_lacking:
             raise _RefusedError
         super().on_headers_complete()
         self.headers = _NOWHERE

@@ -35,6 +35,7 @@ _WORDS: Final = {
     "greater_than_equal": "This has to be at least {ge}.",
     "less_than": "This has to be less than {lt}.",
     "less_than_equal": "This has to be at most {le}.",
+    "string_pattern_mismatch": "This is not written as it has to be: {pattern}.",
     "string_too_short": "This has to have at least {min_length} characters.",
     "string_too_long": "This may have at most {max_length} characters.",
     "too_short": "This has to have at least {min_length} entries; it has {actual_length}.",

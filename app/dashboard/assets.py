@@ -1,7 +1,5 @@
 """Style, scripts and pictures: read once, served under names that carry the hash of their content, kept for ever."""
 
-import re
-from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
@@ -9,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from fastapi.openapi.docs import get_swagger_ui_html
 
 from app.core.errors import AppError
 from app.core.etag import held_by
@@ -21,9 +18,7 @@ _MEDIA: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_SCRIPT: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 _HASH_DIGITS: Final = 16
-_SWAGGER_UI: Final = "vendor/swagger-ui-5.35.0"
 _HEADERS: Final = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "X-Content-Type-Options": "nosniff",
@@ -84,33 +79,3 @@ async def get_asset(request: Request, name: str) -> Response:
     if (held := held_by(request, asset.etag)) is not None:
         return Response(status_code=304, headers={**headers, "ETag": held})
     return Response(asset.body, headers=headers, media_type=asset.media)
-
-
-@static.get("/docs")
-async def get_docs() -> Response:
-    """The OpenAPI document to read and to try, by Swagger UI: our own copy, as FastAPI's page fetches it elsewhere."""
-    shown = get_swagger_ui_html(
-        openapi_url="/openapi.json",
-        title="Paper Verdicts: the API",
-        swagger_js_url=address_of(f"{_SWAGGER_UI}/swagger-ui-bundle.js"),
-        swagger_css_url=address_of(f"{_SWAGGER_UI}/swagger-ui.css"),
-        swagger_favicon_url=address_of("icon.svg"),
-    )
-    shown.headers.update(_of_docs(bytes(shown.body)))
-    return shown
-
-
-def _of_docs(body: bytes) -> dict[str, str]:
-    """The headers of a page where people type keys: it runs its own scripts alone, and stands in no other page."""
-    inline = [b64encode(sha256(script).digest()).decode() for script in _SCRIPT.findall(body)]
-    scripts = " ".join(["'self'", *(f"'sha256-{digest}'" for digest in inline)])
-    policy = (
-        f"default-src 'none'; script-src {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
-    )
-    return {
-        "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cross-Origin-Opener-Policy": "same-origin",
-    }

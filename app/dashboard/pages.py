@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from app.dashboard import asking, comparing, drivers, index, papers, runs, verdicts
 from app.dashboard.assets import static
+from app.dashboard.docs import docs
 
 # A paper's own address ends in an id that may hold a slash, so what is below a paper comes before it.
 PAGES: Final[tuple[APIRouter, ...]] = (
@@ -18,4 +19,4 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     drivers.router,
 )
 FORMS: Final[tuple[APIRouter, ...]] = (asking.forms,)
-STATIC: Final = static
+STATIC: Final[tuple[APIRouter, ...]] = (static, docs)

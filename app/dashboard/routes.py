@@ -1,5 +1,6 @@
 """What every page has in common: admission as at the API's door, security headers, and errors in HTML."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -16,7 +17,7 @@ from app.access.routes import Handler, PublicRoute
 from app.core.errors import AppError
 from app.core.wrong_values import said_of
 from app.dashboard.render import page
-from app.papers.errors import PaperMovedError
+from app.papers.errors import PaperIdError, PaperMovedError
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -31,6 +32,8 @@ SECURITY: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _log = structlog.get_logger(__name__)
+_OVER_HTTP: Final = re.compile(r"[;.] (?:GET|Register it with PUT) /v1/.*", re.DOTALL)
+"""Advice for programs, at the end of what is wrong: a page has its links, and its search."""
 _LONGEST_GIVEN: Final = 100
 _CLOSED: Final = (
     "Reading takes an API key on this service, and a browser has no safe place to keep one, so its pages are off. "
@@ -60,8 +63,12 @@ async def as_page(request: Request, handler: Handler) -> Response:
         response = _moved(request, moved)
     except (KeyRequiredError, KeyInvalidError) as error:
         response = error_page(request, error.status, "These pages are closed", _CLOSED, error.headers)
+    except PaperIdError as error:  # who types words where an id belongs looks for a paper
+        asked = str(request.path_params.get("paper_id", ""))[:_LONGEST_GIVEN]
+        response = error_page(request, error.status, error.title, error.detail, error.headers, asked=asked)
     except AppError as error:
-        response = error_page(request, error.status, error.title, error.detail, error.headers)
+        detail = _OVER_HTTP.sub(".", error.detail)
+        response = error_page(request, error.status, error.title, detail, error.headers)
     except RequestValidationError as error:
         response = error_page(request, HTTPStatus.UNPROCESSABLE_ENTITY, "The address is not valid", _first_of(error))
     except (OperationalError, PoolTimeoutError) as error:
@@ -80,9 +87,13 @@ def error_page(
     headers: Mapping[str, str] | None = None,
     *,
     paper: str | None = None,
+    asked: str | None = None,
 ) -> Response:
-    """A page that says what is wrong and how to mend it; `paper` is one that the address may have meant."""
-    said = {"title": title, "detail": detail, "code": int(status), "paper": paper}
+    """A page that says what is wrong and how to mend it.
+
+    `paper` is one that the address may have meant, `asked` what may be looked for.
+    """
+    said = {"title": title, "detail": detail, "code": int(status), "paper": paper, "asked": asked}
     response = page(request, "error.html", status=int(status), **said)
     response.headers.update(headers or {})
     return response

@@ -44,8 +44,8 @@ AXIS_VALUE: Final = {
     "data": {
         "full_split": "Every example of the split that the paper reports on.",
         "probability_slice": "A random slice of that split, drawn with a stored seed.",
-        "other_split": "Another split of the same data set.",
-        "other_dataset": "Another data set.",
+        "other_split": "Another split of the paper’s data set.",
+        "other_dataset": "Another data set than the paper’s.",
     },
     "metric": {
         "same": "The same metric.",

@@ -103,6 +103,7 @@ class Lane:
             or answer.version is not None
             or moment >= self._listener.until
             or len(headers) != len(raw)  # some header came more than once
+            or b"host" not in headers  # the protocol refuses it
             or not _ELSEWHERE.isdisjoint(headers)
         ):
             return None

@@ -5,6 +5,7 @@ from typing import Final
 from xml.etree.ElementTree import Element, ParseError
 
 import httpx
+import structlog
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from app.papers.errors import ArxivError, ArxivNotFoundError, PaperChangeError
 from app.papers.ids import PaperRef
 from app.papers.schemas import PaperPut
 
+_log = structlog.get_logger(__name__)
 _ATOM: Final = "{http://www.w3.org/2005/Atom}"
 _ARXIV: Final = "{http://arxiv.org/schemas/atom}"
 _HTTPS: Final = 443
@@ -65,7 +67,8 @@ def _download(ref: PaperRef, settings: ArxivSettings, transport: httpx.BaseTrans
         if deadline.is_over:
             detail = f"arXiv took more than {settings.timeout_s:g} s; try again later, or register the paper with PUT."
             raise ArxivError(detail) from error
-        detail = f"arXiv could not be asked ({type(error).__name__}); try again later, or register the paper with PUT."
+        _log.warning("arxiv_unreachable", error=type(error).__name__)
+        detail = f"{settings.host} does not answer from here; try again later, or register the paper with PUT."
         raise ArxivError(detail) from error
 
 

@@ -43,7 +43,9 @@ def read_document(session: Session, ref: PaperRef) -> tuple[bytes, str | None]:
     paper = find_paper(session, ref)
     document = build_document(session, paper, ref.version)
     if document is None:
-        detail = f"{paper.arxiv_id} has no version {ref.version} here."
+        detail = (
+            f"{paper.arxiv_id} has no version {ref.version} here; GET /v1/papers/{paper.arxiv_id}/versions lists them."
+        )
         raise VersionNotFoundError(detail)
     return document.model_dump_json().encode(), None
 

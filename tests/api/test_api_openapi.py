@@ -120,8 +120,8 @@ def test_the_document_is_served_and_shown(client: Api, app: FastAPI) -> None:
     assert served.json() == app.openapi()
     shown = client.get("/docs")
     assert shown.headers["content-type"].startswith("text/html")
-    fetched = re.findall(r'(?:src|href)="([^"]*)"', shown.text)
-    assert len(fetched) == 3
+    fetched = re.findall(r'(?:src|<link[^>]*href)="([^"]*)"', shown.text)
+    assert len(fetched) == 5
     assert "frame-ancestors 'none'" in shown.headers["content-security-policy"]
     assert shown.headers["x-content-type-options"] == "nosniff"
     for address in fetched:

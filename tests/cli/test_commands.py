@@ -19,6 +19,8 @@ from tests.factories.ports import free_port
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "paper-2111.09543.json"
 
+NO_ID = "01a21525-639b-74c9-add1-2f7c9106dcf1"
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -47,12 +49,12 @@ def loaded(run: Run, database_url: str) -> Run:
 def test_migrate_and_catalogue(run: Run) -> None:
     done = run("migrate", "--catalogue")
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.fullmatch(r"3 papers and 23 drivers in the catalogue\n", done.stdout)
+    assert re.fullmatch(r"3 papers and 24 drivers in the catalogue\n", done.stdout)
 
 
 def test_drivers_and_papers_as_a_table_and_as_json(loaded: Run) -> None:
     drivers = json.loads(loaded("drivers", "--json").stdout)["items"]
-    assert len(drivers) == 23
+    assert len(drivers) == 24
     table = loaded("drivers").stdout
     assert all(driver["slug"] in table for driver in drivers)
     claims = loaded("claims", "2004.13606", "--limit", "1").stdout
@@ -93,10 +95,20 @@ def test_reproduce_queues_and_joins(loaded: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("show", "2111.99999"), 3, "no paper 2111.99999"),
+        (("show", "2111.99999"), 3, "no paper 2111.99999 here. `verdicts import 2111.99999` brings it in from arXiv."),
+        (("show", "draft:x"), 3, "It is registered over HTTP: PUT /v1/papers/draft:x."),
         (("show", "nonsense"), 1, "neither an arXiv id"),
-        (("reproduce", "2004.13606", "--driver", "no-such"), 3, "no driver 'no-such'"),
-        (("reproduce", "2004.13606", "--driver", "minilm-mnli-full"), 1, "another paper"),
+        (("reproduce", "2004.13606", "--driver", "no-such"), 3, "no driver 'no-such'; `verdicts drivers` lists them."),
+        (("reproduce", "2004.13606", "--driver", "NO_SUCH"), 1, "driver: This is not written as it has to be"),
+        (("reproduce", "2004.13606", "--slice-size", "99999999"), 1, "slice_size: This has to be at most 10000000."),
+        (("reproduce", "2004.13606", "--driver", "minilm-mnli-full"), 1, "another paper; `verdicts drivers` names it."),
+        (
+            ("reproduce", "2111.09543", "--claim", NO_ID),
+            3,
+            "`verdicts claims 2111.09543` lists them, `verdicts claims im",
+        ),
+        (("cancel", NO_ID), 3, "`verdicts runs` lists them."),
+        (("webhooks", "remove", NO_ID), 3, "`verdicts webhooks list` lists those it has."),
         (("reproduce", "2004.13606", "--kind", "LATER"), 2, "LATER"),
         (("import", "missing.json"), 1, "cannot be read"),
         (("no-such-command",), 2, "No such command"),

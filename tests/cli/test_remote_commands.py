@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import httpx
 import pytest
+from rich.console import Console
 
 from app.access.scopes import Scope
 from app.cli import main
@@ -104,6 +106,12 @@ def test_a_run_is_asked_for_and_followed_to_its_verdict(run: Run, world: World) 
     assert "75.00 % on this split" in other.out
     assert other.err.splitlines()[-1] == "verdicts: the verdict is reproduced, not not_reproduced"
     run_id = json.loads(done.out)["reproduction"]
+    drawn = StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.cli.follow.aside", Console(file=drawn, force_terminal=True, width=80))
+        assert "75.00 % on this split" in run("follow", run_id).out
+    assert "succeeded" in drawn.getvalue()
+    assert "75.00" not in drawn.getvalue()  # with the interval for watching, beside a verdict that has none
     assert json.loads(run("follow", run_id, "--json").out)["id"] == json.loads(done.out)["id"]
 
 
@@ -129,7 +137,7 @@ def test_a_run_that_is_cancelled_under_the_one_who_waits(run: Run, world: World)
         (("show", "2111.99999"), {}, 3, "no paper 2111.99999"),
         (("show", "nonsense"), {}, 1, "neither an arXiv id"),
         (("reproduce", PAPER, "--driver", "no-such"), {}, 3, "no driver 'no-such'"),
-        (("reproduce", PAPER), {"VERDICTS_KEY": ""}, 1, "Send an API key"),
+        (("reproduce", PAPER), {"VERDICTS_KEY": ""}, 1, "This takes an API key, in VERDICTS_KEY or after --key"),
         (("drivers", "--load"), {}, 1, "run it there"),
         (("import", "draft:my-paper"), {}, 3, "draft:my-paper"),
         (("import", "missing.json"), {}, 1, "cannot be read"),
@@ -191,3 +199,19 @@ def test_files_are_sent_to_the_service(run: Run, world: World, tmp_path: Path) -
     assert "line.2.reported_value: No k/124 rounds to 22.4" in refused.err
     brought = run("claims", "import", "2111.09543", str(sheet), "--force")
     assert brought.out == "2111.09543: 1 claims registered, 0 known already\n"
+
+
+def test_what_mends_it_is_a_command_about_the_same_service(run: Run, world: World) -> None:
+    ask = ("reproduce", PAPER, "--driver", "no-such")
+    assert run(*ask).err == "verdicts: There is no driver 'no-such'; `verdicts drivers` lists them.\n"
+    elsewhere = run(*ask, "--server", world.url, VERDICTS_SERVER="http://127.0.0.1:9").err
+    assert f"`verdicts drivers --server {world.url}` lists them." in elsewhere
+    make = "verdicts keys create --name me --scope {}`"
+    missing = run(*ask, VERDICTS_KEY="").err
+    assert "VERDICTS_KEY or after --key" in missing
+    assert make.format("reproduce") in missing
+    assert "Authorization" not in missing
+    assert make.format("curate") in run("import", PAPER, "--key", "x").err
+    assert make.format("admin") in run("audit", VERDICTS_KEY=make_key(world.database, Scope.read).key).err
+    assert "take one without a path" in run("papers", "--server", f"{world.url}/elsewhere").err
+    assert run(*ask, "--slice-size", "99999999").err.count("This has to be at most 10000000.") == 1

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import pytest
 from hypothesis import given
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 
 from app.cli.document_panel import document_panel
+from app.cli.lists import papers_list
 from app.cli.plain import plain
-from app.cli.show import papers_table
 from app.client.models import PaperDocument, PaperSummary
 from tests.hostile.texts import HOSTILE, INJECTIONS
 
@@ -50,7 +50,7 @@ def test_nothing_is_left_that_a_terminal_obeys(text: str) -> None:
 
 @pytest.mark.parametrize("text", INJECTIONS)
 def test_a_table_of_papers(text: str) -> None:
-    out = shown(papers_table([summary(text)]))
+    out = shown(Group(*papers_list([summary(text)]).lines(400)))
     assert not OBEYED.search(out)
     assert out.count("\n") == 2
     if text.startswith("["):

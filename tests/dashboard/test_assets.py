@@ -16,7 +16,7 @@ VENDORED = {
 
 
 def test_files_are_kept_for_ever_under_their_hash(client: Api) -> None:
-    for path in ("app.css", "app.js", "course.js", "live.js", "icon.svg", *VENDORED):
+    for path in ("app.css", "app.js", "course.js", "docs.css", "docs.js", "live.js", "icon.svg", *VENDORED):
         address = address_of(path)
         answer = client.get(address)
         assert answer.content == (FOLDER / path).read_bytes()
@@ -37,7 +37,7 @@ def test_vendored_libraries_are_as_they_were_published_and_name_their_licence() 
 
 
 def test_no_script_makes_markup_out_of_text() -> None:
-    for path in ("app.js", "course.js", "live.js"):
+    for path in ("app.js", "course.js", "docs.js", "live.js"):
         source = (FOLDER / path).read_text()
         for way in (
             "innerHTML",

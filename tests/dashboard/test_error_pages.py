@@ -5,7 +5,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.dashboard import runs
 from app.dashboard.errors import prefers_page
-from tests.api.helpers import PAPER, Api, refused
+from tests.api.helpers import NOBODY, PAPER, Api, refused
 from tests.dashboard.reading import checked, text_of, tree
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -51,6 +51,22 @@ def test_an_address_that_names_a_paper_leads_to_it(client: Api) -> None:
     for path, paper in (("/abs/2111.09543v2", "2111.09543v2"), ("/pdf/hep-th/9901001", "hep-th/9901001")):
         page = tree(client.get(path, headers=BROWSER).content)
         assert f"/papers/{paper}" in [link.get("href") for link in page.iter("a")]
+
+
+def test_what_stands_where_an_id_belongs_may_be_looked_for(client: Api) -> None:
+    answer = client.get("/papers/attention is", headers=BROWSER)
+    checked(answer, 422)
+    (field,) = [one for one in tree(answer.content).iter("input") if one.get("name") == "q"]
+    assert field.get("value") == "attention is"
+    checked(client.get("/verdicts/nonsense", headers=BROWSER), 422)
+
+
+def test_a_page_says_nothing_of_addresses_for_programs(client: Api) -> None:
+    client.put_paper(PAPER)
+    for path in (f"/papers/{PAPER}v9", "/papers/2401.00001", "/drivers/none", f"/verdicts/{NOBODY}"):
+        text = text_of(client.get(path, headers=BROWSER).content)
+        assert "There is no" in text or "has no version 9 here." in text
+        assert "/v1/" not in text
 
 
 def test_a_slash_too_many_leads_to_the_page(client: Api) -> None:

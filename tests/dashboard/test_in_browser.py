@@ -161,6 +161,10 @@ def test_the_documentation_runs_its_own_scripts_and_no_others(browser: Browser, 
     with opened(browser, site.base) as (page, watched):
         page.goto("/docs")
         page.locator(".opblock").first.wait_for()
+        lock = ".authorization__btn"  # the summary's; open until there is a key
+        expect(page.locator(".opblock-get", has_text="/v1/drivers/{slug}").locator(lock)).to_have_count(0)
+        label = "authorization button unlocked"
+        expect(page.locator(".opblock-put").locator(lock)).to_have_attribute("aria-label", label)
         page.locator("button.authorize").first.click()
         page.locator(".auth-container input").first.wait_for()
     assert (watched.complaints, watched.elsewhere) == ([], [])

@@ -266,6 +266,7 @@ def test_requests_that_wait_for_an_answer_before_theirs_are_few(served: Served) 
 NO_HTTP: Final = {
     "both lengths": HEAD + b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "two lengths": HEAD + b"Content-Length: 6\r\nContent-Length: 5\r\n\r\n{}",
+    "no host": b"GET /healthz HTTP/1.1\r\n\r\n",
     "two hosts": b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     "a header over two lines": b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n",
     "a header with NUL": b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-A: a\0b\r\n\r\n",

@@ -92,6 +92,13 @@ def test_the_same_bytes(service: ApiProcess, path: str) -> None:
     assert hits(service.client) - before == len(questions)
 
 
+def test_what_names_no_host_is_refused_although_its_answer_is_in_memory(service: ApiProcess) -> None:
+    wait_until_kept(service.client, DOCUMENT)
+    bare = f"GET {DOCUMENT} HTTP/1.1\r\nX: y\r\n\r\n".encode()
+    assert ask(service, bare).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert ask(service, bare.replace(b"/1.1", b"/1.0")).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
 def test_the_same_compressed_bytes(service: ApiProcess, coding: str) -> None:
     for _ in range(2):  # the first one fills the memory

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from app.core.db import Database
 from app.core.settings import ArxivSettings
@@ -304,10 +305,11 @@ def test_a_connection_that_fails(error: type[httpx.TransportError]) -> None:
     def answer(_: httpx.Request) -> httpx.Response:
         raise error("secret detail of the network")
 
-    with pytest.raises(ArxivError) as refusal:
+    with pytest.raises(ArxivError) as refusal, capture_logs() as logged:
         fetch(answer)
-    assert error.__name__ in refusal.value.detail
-    assert "secret" not in refusal.value.detail
+    assert "does not answer from here; try again later" in refusal.value.detail
+    assert [line["error"] for line in logged] == [error.__name__]
+    assert "secret" not in f"{refusal.value.detail} {logged}"
 
 
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE feed [<!ENTITY a "aaaaaaaaaa">

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Final
 
-from huggingface_hub import constants, hf_hub_download
+from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, XetDownloadError
 
 from app.protocol.driver import HubSource
 from app.protocol.errors import DriverError
+from workers.hub import unreachable
 
 _TROUBLE: Final[tuple[type[BaseException], ...]] = (OSError, XetDownloadError, *HfHubHTTPError.__bases__)
 """The bases hold the HTTP library's own error, and which library that is depends on the hub client's version."""
@@ -38,8 +39,4 @@ def _explain(error: BaseException, source: HubSource, file: str, what: str) -> D
             code=f"{what}_missing",
             message=f"The hub has no {place}, or it is not public. Check the repository, the commit and the file name.",
         )
-    return DriverError(
-        code="hub_unreachable",
-        message=f"The hub could not be asked for {place}, and it is not in the local cache ({type(error).__name__}).",
-        retryable=not constants.HF_HUB_OFFLINE,
-    )
+    return unreachable(place)

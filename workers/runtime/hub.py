@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Final
 
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, XetDownloadError
 
 from app.protocol.driver import HubSource
 from app.protocol.errors import DriverError
+from workers.hub import unreachable
 
 _WANTED: Final = ["*.safetensors", "*.json", "*.txt", "*.model"]
 _UNWANTED: Final = ["*/*"]
@@ -50,8 +51,4 @@ def _explain(error: BaseException, source: HubSource) -> DriverError:
             code="checkpoint_missing",
             message=f"The hub does not have {place}, or it is not public. Check the repository and the commit.",
         )
-    return DriverError(
-        code="hub_unreachable",
-        message=f"The hub could not be asked for {place}, and it is not in the local cache ({type(error).__name__}).",
-        retryable=not constants.HF_HUB_OFFLINE,
-    )
+    return unreachable(place)

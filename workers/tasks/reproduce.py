@@ -114,4 +114,5 @@ def _measure(context: WorkerContext, lease: Lease) -> None:
 def _fail(context: WorkerContext, lease: Lease, error: DriverError) -> None:
     failed(error.code)
     state = settle(context, lambda session: give_up(session, lease, error, context.settings.queue))
-    _log.warning("run_failed", code=error.code, state=state.value)
+    cause = type(error.__cause__).__name__ if error.__cause__ else None
+    _log.warning("run_failed", code=error.code, state=state.value, cause=cause)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any, Final
 from uuid import UUID
 
+from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 
 from app.claims.queries import read_claim
@@ -17,6 +18,7 @@ from app.cli.whereabouts import running_service
 from app.client import Client, ClientError, Retries
 from app.client.models import Reproduction
 from app.core.queue import REQUEST_PATIENCE_S, Doorbell, make_celery
+from app.core.wrong_values import said_of
 from app.models import ReproductionState
 from app.papers.ids import PaperRef
 from app.reproductions.cancel import cancel_reproduction
@@ -29,6 +31,14 @@ from app.verdicts.queries import read_verdict
 _POLL_S: Final = 0.2
 _API_S: Final = 5.0
 """So long an API that hangs is waited for."""
+
+
+def _post_of(wanted: Mapping[str, Any]) -> ReproductionPost:
+    try:
+        return ReproductionPost.model_validate(wanted)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise CommandError(f"{first['loc'][0]}: {said_of(first)}") from error
 
 
 class LocalRuns(Local):
@@ -50,7 +60,7 @@ class LocalRuns(Local):
 
     def ask(self, paper: str, wanted: Mapping[str, Any]) -> tuple[str, bool]:
         """Queue a run, or join the same one in flight."""
-        ref, post = PaperRef.parse(paper), ReproductionPost.model_validate(wanted)
+        ref, post = PaperRef.parse(paper), _post_of(wanted)
         doorbell = Doorbell(make_celery(self.settings.redis_url or "", patience_s=REQUEST_PATIENCE_S))
         try:
             with self.session() as session:

@@ -50,6 +50,11 @@ def test_a_hub_that_fails_or_is_away(spec: DataSpec, tmp_path: Path, monkeypatch
     with pytest.raises(DriverError) as caught:
         load_split(spec, root=tmp_path, cache=tmp_path)
     assert (caught.value.code, caught.value.retryable) == ("hub_unreachable", True)
+    said = (
+        f"no copy of dev/toy.jsonl of the dataset owner/toy at {COMMIT} yet, and could not get one: http://127.0.0.1:9 "
+    )
+    assert said in caught.value.message
+    assert "Error" not in caught.value.message
 
 
 def test_offline_by_choice_is_not_worth_a_retry(
@@ -59,6 +64,7 @@ def test_offline_by_choice_is_not_worth_a_retry(
     with pytest.raises(DriverError) as caught:
         load_split(spec, root=tmp_path, cache=tmp_path)
     assert (caught.value.code, caught.value.retryable) == ("hub_unreachable", False)
+    assert "HF_HUB_OFFLINE" in caught.value.message
 
 
 def test_what_the_hub_gives_is_checked_as_well(spec: DataSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
