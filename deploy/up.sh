@@ -4,5 +4,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 deploy/setup.sh embedded,worker
-exec .venv/bin/verdicts up --reproduce 'bert-base-mnli-*' \
-  --reproduce 'minilm-selection-*' --reproduce 'minilm-mnli-full' "$@"
+exec .venv/bin/verdicts up --reproduce 'bert-base-mnli-*' --reproduce 'minilm-mnli-full' "$@"

@@ -49,12 +49,12 @@ def loaded(run: Run, database_url: str) -> Run:
 def test_migrate_and_catalogue(run: Run) -> None:
     done = run("migrate", "--catalogue")
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.fullmatch(r"3 papers and 24 drivers in the catalogue\n", done.stdout)
+    assert re.fullmatch(r"3 papers and 23 drivers in the catalogue\n", done.stdout)
 
 
 def test_drivers_and_papers_as_a_table_and_as_json(loaded: Run) -> None:
     drivers = json.loads(loaded("drivers", "--json").stdout)["items"]
-    assert len(drivers) == 24
+    assert len(drivers) == 23
     table = loaded("drivers").stdout
     assert all(driver["slug"] in table for driver in drivers)
     claims = loaded("claims", "2004.13606", "--limit", "1").stdout

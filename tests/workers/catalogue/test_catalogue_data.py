@@ -32,7 +32,7 @@ def test_every_pinned_split_is_the_shipped_one(drivers: list[DriverSpec], catalo
 def test_every_pinned_file_of_predictions_is_the_shipped_one(drivers: list[DriverSpec], catalogue: Path) -> None:
     released = [one.model for one in drivers if isinstance(one.model, ReleasedPredictions)]
     files = {(model.source.path, model.sha256) for model in released if isinstance(model.source, FolderSource)}
-    assert len(released) == 21
+    assert len(released) == 20
     for path, digest in files:
         assert sha256((catalogue / path).read_bytes()).hexdigest() == digest
 
