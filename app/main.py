@@ -156,7 +156,7 @@ def _equip(state: State, settings: Settings, database_url: str, redis_url: str) 
     }
     state.sweeper = Sweeper(database, state.doorbell, settings.queue, chores=chores)
     state.feed = Feed(database, settings.events, serving.cache.watch, serving.settled)
-    state.courier = Courier(database, settings.webhooks, serving.cache.watch)
+    state.courier = Courier(database, settings.webhooks, serving.cache.watch, serving.settled)
     state.streams = Slots(settings.events)
     state.journal = Journal(log=logging.getLogger().isEnabledFor(logging.INFO))
     state.ids = Ids()
