@@ -21,12 +21,16 @@ REVALIDATE: Final = "public, no-cache"
 SETTLED: Final = "public, max-age=86400"
 """It never changes; after a day a cache asks all the same."""
 _CODED: Final = re.compile(r'-(?:gzip|br|zstd)"$')
-# Everybody may read, from pages of any origin: nothing that is served depends on who asks.
+# Everybody may read, from pages of any origin: nothing that is served depends on who asks. Said to all, so that a cache
+# has one answer for all pages.
 _OPEN: Final = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "ETag, Link, Location, Preference-Applied, Retry-After, X-Request-Id",
+    "Access-Control-Expose-Headers": (
+        "Deprecation, ETag, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, Sunset, "
+        "X-Request-Id"
+    ),
 }
-_OPEN_LINES: Final = [(name.lower().encode(), value.encode()) for name, value in _OPEN.items()]
+OPEN_LINES: Final = [(name.lower().encode(), value.encode()) for name, value in _OPEN.items()]
 READS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -91,7 +95,7 @@ class Prepared(Response):
     def __init__(self, body: bytes, etag: str, cache_control: str) -> None:
         self.status_code, self.body, self.background, self.media_type = HTTPStatus.OK.value, body, None, JSON
         self.raw_headers = [
-            *_OPEN_LINES,
+            *OPEN_LINES,
             (b"etag", etag.encode("latin-1")),
             (b"cache-control", cache_control.encode("latin-1")),
             (b"vary", b"Accept-Encoding"),

@@ -168,8 +168,18 @@ def test_runs_are_counted_by_state_and_workers_by_their_silence(
 
 def test_pages_of_other_origins_may_read_and_send_no_key(client: Api) -> None:
     origin = {"Origin": "https://example.org"}
-    for path in ("/v1/papers", f"/v1/claims/{NOBODY}", "/v1/verdicts?limit=0"):
-        assert client.get(path, headers=origin).headers["access-control-allow-origin"] == "*"
+    for path in ("/v1/papers", f"/v1/claims/{NOBODY}", "/v1/verdicts?limit=0", "/v1/nothing", "/openapi.json"):
+        for method in ("GET", "HEAD", "DELETE"):
+            headers = client.request(method, path, headers=origin).headers
+            assert headers.get_list("access-control-allow-origin") == ["*"]
+            (exposed,) = headers.get_list("access-control-expose-headers")
+            assert {"X-Request-Id", "Retry-After"} <= set(exposed.split(", "))
+    read = client.post("/v1/papers:batchGet", json={"ids": [PAPER]}, headers=origin).headers
+    assert read.get_list("access-control-allow-origin") == ["*"]
+    assert "X-Request-Id" in read["access-control-expose-headers"]
+    with_key = client.get("/v1/audit", headers=origin)
+    assert with_key.status_code == 200
+    assert "access-control-allow-origin" not in with_key.headers
 
     def preflight(method: str, headers: str) -> int:
         asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers}
