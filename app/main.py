@@ -51,6 +51,7 @@ from app.hot.dispatcher import Hot
 from app.hot.lane import Lane
 from app.hot.metrics import HotMetrics
 from app.hot.serving import Serving
+from app.hot.subjects import subject_of
 from app.reference import CONTACT, LICENCE, SERVERS, read_reference
 from app.reproductions.metrics import QueueMetrics
 from app.reproductions.sweeper import Sweeper
@@ -93,7 +94,7 @@ class Service(FastAPI):
         self._watched = self._native_telemetry.enabled()
         # What FastAPI is to tell of its work it has to do itself.
         short = finished if self._watched else ShortCut(finished, Plans(self.router.routes), compression)
-        app = PublicCors(Door(Hot(short, state.serving, compression), finished, state.gate))
+        app = PublicCors(Door(Hot(short, state.serving, compression), finished, state.gate, subject_of))
         return Requests(app, state.journal, state.ids)
 
     def openapi(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""The door in front of what answers before FastAPI is reached: only a public read that sends no key goes that way."""
+"""The door in front of what answers before FastAPI is reached: only who may read what is public goes that way."""
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,24 +11,33 @@ from app.access.gate import COUNTED, Gate
 
 
 class Door:
-    """Sends anonymous reads to `quick`, and everything that has to be looked at to `careful`."""
+    """Sends public reads to `quick`, and everything that has to be looked at to `careful`.
 
-    def __init__(self, quick: ASGIApp, careful: ASGIApp, gate: Gate) -> None:
+    A key that is sent has to be valid. It is looked at here where the address `is_hot`, elsewhere by the route.
+    """
+
+    def __init__(
+        self, quick: ASGIApp, careful: ASGIApp, gate: Gate, is_hot: Callable[[str], object] = lambda _: False
+    ) -> None:
         self._quick: Final = quick
         self._careful: Final = careful
         self._gate: Final = gate
+        self._is_hot: Final = is_hot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
-        way = self._quick if scope["type"] != "http" or self._may_pass(scope) else self._careful
+        way = self._quick if scope["type"] != "http" or await self._may_pass(scope) else self._careful
         await way(scope, receive, self._gate.telling(scope, send) if COUNTED in scope else send)
 
-    def _may_pass(self, scope: Scope) -> bool:
-        if not self._gate.reads_are_public or b"authorization" in dict(scope["headers"]):
+    async def _may_pass(self, scope: Scope) -> bool:
+        has_key, reads = b"authorization" in dict(scope["headers"]), scope["method"] in {"GET", "HEAD"}
+        if not self._gate.reads_are_public:
             return False
-        if scope["method"] in {"GET", "HEAD"}:
+        if has_key and (not reads or scope["query_string"] or not self._is_hot(scope["path"])):
+            return False
+        if reads:
             address = limited_as(self._gate.address_of(scope))
             if self._gate.requests.wait_s(address, time.monotonic()):
                 return False  # whoever counts it again there refuses it
             scope[COUNTED] = address
-        return True
+        return not has_key or await self._gate.knows(scope)

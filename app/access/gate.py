@@ -7,6 +7,7 @@ from math import ceil
 from typing import Final
 
 from fastapi import Request
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Send
 from starlette.types import Scope as AsgiScope
@@ -66,6 +67,14 @@ class Gate:
     def _stands(self, address: str) -> Count:
         now, limit = time.monotonic(), self.requests
         return Count("address", limit.per_minute, limit.remaining(address, now), ceil(limit.refill_s(address, now)))
+
+    async def knows(self, scope: AsgiScope) -> bool:
+        """Whether the request's key is valid. Where not, or nobody can tell, whoever answers it says why."""
+        try:
+            token = bearer(Request(scope))
+            return token is not None and bool(await run_in_threadpool(self._keyring.find, token))
+        except (KeyInvalidError, SQLAlchemyError):
+            return False
 
     async def admit_read(self, request: Request) -> None:
         """Let a reader in. Raises RateLimitedError, KeyRequiredError, KeyInvalidError.
