@@ -30,8 +30,9 @@ class Door:
         await way(scope, receive, self._gate.telling(scope, send) if COUNTED in scope else send)
 
     async def _may_pass(self, scope: Scope) -> bool:
-        has_key, reads = b"authorization" in dict(scope["headers"]), scope["method"] in {"GET", "HEAD"}
-        if not self._gate.reads_are_public:
+        headers, reads = dict(scope["headers"]), scope["method"] in {"GET", "HEAD"}
+        has_key = b"authorization" in headers
+        if not self._gate.reads_are_public or b"if-match" in headers:
             return False
         if has_key and (not reads or scope["query_string"] or not self._is_hot(scope["path"])):
             return False

@@ -54,6 +54,11 @@ def held_tag(header: str, etag: str) -> str | None:
     return None
 
 
+def names_state(if_match: str, etag: str) -> bool:
+    """Whether an If-Match list names this state, in any coding. Comparison is strong: a `W/` never matches."""
+    return if_match.strip() == "*" or plain_tag(etag) in [plain_tag(one.strip()) for one in if_match.split(",")]
+
+
 def plain_tag(tag: str) -> str:
     """The tag of the state, whatever coding its body came in."""
     return _CODED.sub('"', tag)
@@ -131,7 +136,7 @@ def require_match(request: Request, current: str) -> None:
     Comparison is strong, as RFC 9110 asks for If-Match: a `W/` never matches.
     """
     if_match = _header(request, "if-match")
-    if if_match is not None and if_match != "*" and current not in [plain_tag(n.strip()) for n in if_match.split(",")]:
+    if if_match is not None and not names_state(if_match, current):
         detail = f"If-Match does not name the present ETag {current}: read the resource again, then repeat the change."
         raise PreconditionError(detail, headers={"ETag": current})
     if_none_match = _header(request, "if-none-match")

@@ -106,6 +106,15 @@ def test_from_a_page_of_another_origin(client: Api, addresses: list[str]) -> Non
         assert dict(client.get(path, headers=headers).headers)["access-control-allow-origin"] == "*"
 
 
+def test_a_read_that_is_meant_for_another_state(client: Api, addresses: list[str]) -> None:
+    for path in addresses:
+        tag = client.get(path).headers["etag"]
+        for named, status in ((tag, 200), ("*", 200), (f"W/{tag}", 412), ('"x"', 412)):
+            expected = facts(by_fastapi(client, path, {"If-Match": named}))
+            assert expected[0] == status
+            assert facts(client.get(path, headers={"If-Match": named})) == expected, (path, named)
+
+
 def test_to_whoever_sends_a_key(client: Api, addresses: list[str]) -> None:
     for path in addresses:
         answer = client.get(path, headers={"Accept-Encoding": "identity"})
