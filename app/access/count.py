@@ -36,6 +36,18 @@ def standing(counts: Iterable[Count]) -> dict[str, str]:
     }
 
 
+class Told:
+    """The headers of one limit, made for every answer: a tenth of what `headers_of` takes."""
+
+    def __init__(self, policy: str, limit: int) -> None:
+        self._policy = (b"ratelimit-policy", Count(policy, limit, 0, 0).policy_field.encode())
+        self._stands = f'"{policy}";r=%d;t=%d'.encode()
+
+    def headers(self, remaining: int, reset_s: int) -> list[tuple[bytes, bytes]]:
+        """As ASGI has them."""
+        return [self._policy, (b"ratelimit", self._stands % (remaining, reset_s))]
+
+
 def headers_of(counts: Iterable[Count]) -> list[tuple[bytes, bytes]]:
     """The same as ASGI has them."""
     return [(name.lower().encode(), value.encode()) for name, value in standing(counts).items()]

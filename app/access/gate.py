@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Final
 
 from fastapi import Request
@@ -14,7 +13,7 @@ from starlette.types import Scope as AsgiScope
 
 from app.access.actor import Actor
 from app.access.address import client_address, limited_as
-from app.access.count import Count, headers_of
+from app.access.count import Count, Told
 from app.access.errors import KeyInvalidError, KeyRequiredError, RateLimitedError, ScopeMissingError
 from app.access.keyring import Key, Keyring
 from app.access.limits import Counters, WriteLimit
@@ -41,6 +40,7 @@ class Gate:
     def __init__(self, settings: AccessSettings, database: Database, redis_url: str) -> None:
         self.reads_are_public: Final = settings.reads == "public"
         self.requests: Final = LocalLimiter(settings.requests_per_minute)
+        self._told = Told("address", settings.requests_per_minute)
         self._trusted = settings.networks
         self._keyring = Keyring(database, settings.key_cache_s)
         self._counters = Counters(redis_url)
@@ -58,15 +58,12 @@ class Gate:
 
         async def send_told(message: Message) -> None:
             if message["type"] == "http.response.start" and b"ratelimit" not in dict(message["headers"]):
-                stands = headers_of([self._stands(scope.get(COUNTED) or limited_as(self.address_of(scope)))])
+                address = scope.get(COUNTED) or limited_as(self.address_of(scope))
+                stands = self._told.headers(*self.requests.stands(address, time.monotonic()))
                 message = {**message, "headers": [*message["headers"], *stands]}
             await send(message)
 
         return send_told
-
-    def _stands(self, address: str) -> Count:
-        now, limit = time.monotonic(), self.requests
-        return Count("address", limit.per_minute, limit.remaining(address, now), ceil(limit.refill_s(address, now)))
 
     async def knows(self, scope: AsgiScope) -> bool:
         """Whether the request's key is valid. Where not, or nobody can tell, whoever answers it says why."""

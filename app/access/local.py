@@ -1,5 +1,6 @@
 """A rate limit inside one process: about a microsecond, no network, nothing that can be away."""
 
+from math import ceil
 from threading import Lock
 from typing import Final
 
@@ -47,12 +48,15 @@ class LocalLimiter:
 
     def remaining(self, caller: str, now: float) -> int:
         """How many more would pass at once."""
-        return int((_MINUTE - self.refill_s(caller, now)) / self._interval + 1e-6) if self.per_minute else 0
+        return self.stands(caller, now)[0]
 
-    def refill_s(self, caller: str, now: float) -> float:
-        """Seconds until all of them would."""
+    def stands(self, caller: str, now: float) -> tuple[int, int]:
+        """How many more would pass at once, and the seconds, rounded up, until all of them would."""
+        if not self.per_minute:
+            return 0, 0
         with self._lock:
-            return max(self._free_at.get(caller, now) - now, 0.0)
+            refill_s = max(self._free_at.get(caller, now) - now, 0.0)
+        return int((_MINUTE - refill_s) / self._interval + 1e-6), ceil(refill_s)
 
     def _keep(self, caller: str, free_at: float, now: float) -> None:
         if len(self._free_at) >= self._most and caller not in self._free_at:

@@ -19,6 +19,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.core.errors import MEDIA_TYPE, http_problem, problem
+from app.core.joined import Joined
 from app.core.settings import LimitSettings
 
 _log = structlog.get_logger(__name__)
@@ -100,6 +101,7 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Start the clock, and make room where there are too many connections."""
         super().connection_made(transport)
+        self._joined = Joined(transport, self.loop)
         _notice_silence(transport, self._limits.write_s)
         self._expect_head(self._limits.head_s)
         self._ticker.watch(self.loop, self.connections)
@@ -123,6 +125,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
+        self._joined.begin()
+        cycle.transport = cast("asyncio.Transport", self._joined)
         super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:

@@ -48,12 +48,7 @@ class Listener:
 
     @property
     def holds(self) -> bool:
-        """Whether changes are being heard."""
-        return asyncio.get_running_loop().time() < self.until
-
-    @property
-    def hears(self) -> bool:
-        """The same, for a thread without an event loop: the loop's clock is the monotonic one."""
+        """Whether changes are being heard; from any thread, as the loop's clock is the monotonic one."""
         return monotonic() < self.until
 
     async def run(self) -> None:

@@ -25,7 +25,7 @@ class Loader:
         """
         found = self._asked.get(arxiv_id)
         if found is None:
-            found = self._asked[arxiv_id] = Outcome()
+            found = self._asked[arxiv_id] = Outcome(loop=asyncio.get_running_loop())
             if self._reading is None:
                 self._reading = asyncio.create_task(self._run())
         return found

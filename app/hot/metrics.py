@@ -25,7 +25,7 @@ class HotMetrics(Collector):
         yield GaugeMetricFamily(f"{PREFIX}_hot_bytes", "Bytes that the answers in memory take.", serving.cache.bytes)
         yield GaugeMetricFamily(f"{PREFIX}_hot_answers", "Answers in memory.", len(serving.cache))
         yield GaugeMetricFamily(f"{PREFIX}_hot_waiting", "Requests that wait for a run.", serving.waiting.present)
-        heard = float(serving.listener.hears)
+        heard = float(serving.listener.holds)
         yield GaugeMetricFamily(f"{PREFIX}_hot_listening", "1 while changes are being heard of.", heard)
 
     def describe(self) -> Iterator[Metric]:

@@ -4,15 +4,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, select, tuple_
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, Integer, Row, Select, bindparam, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.core.pagination import Page, decode_cursor, encode_cursor
 from app.models import Claim, Evidence, Paper, PaperVersion, Prediction, Verdict, VerdictKind
-from app.papers.document import citation_of
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PaperRef
 from app.papers.schemas import ClaimCitation
@@ -40,12 +40,26 @@ _SHOWN: Final = {
     "estimate": Verdict.decision,
 }
 """The columns by what they are called where a verdict is shown: of a page, whole objects cost twice as much."""
+_CITED: Final = {
+    "section": Claim.section,
+    "row": Claim.row,
+    "column": Claim.column,
+    "reported_value": Claim.reported_value,
+    "reported_metric": Claim.reported_metric,
+    "quoted_text": Claim.quoted_text,
+    "pdf_page": Claim.pdf_page,
+    "notes": Claim.notes,
+}
 _READ = (
-    select(*_SHOWN.values(), Claim, Paper.arxiv_id, PaperVersion.version)
+    select(*_SHOWN.values(), Paper.arxiv_id, PaperVersion.version, *_CITED.values())
     .join(Claim, Claim.id == Verdict.claim_id)
     .join(Paper, Paper.id == Verdict.paper_id)
     .join(PaperVersion, PaperVersion.id == Verdict.paper_version_id)
 )
+_VERDICTS: Final = TypeAdapter(list[VerdictRead])
+Place: TypeAlias = tuple[datetime, UUID]
+"""Where a verdict stands in a list."""
+_NEWEST: Final[Place] = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +71,12 @@ class VerdictFilter:
     kind: VerdictKind | None = None
     status: str | None = None
     is_current: bool | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the whole feed, or the whole history of a paper."""
+        narrowed = (self.claim, self.kind, self.status, self.is_current, self.paper and self.paper.version)
+        return all(one is None for one in narrowed)
 
 
 def read_verdict(session: Session, verdict_id: UUID) -> VerdictRead:
@@ -77,10 +97,12 @@ def list_verdicts(
     session: Session, wanted: VerdictFilter, limit: int, cursor: str | None, paper: Paper | None = None
 ) -> Page[VerdictRead]:
     """A page of verdicts, newest first. `paper` is that of the filter, where it was found before."""
-    query = _filtered(session, wanted, paper).order_by(Verdict.computed_at.desc(), Verdict.id.desc())
+    if wanted.paper is not None:
+        paper = paper or find_paper(session, wanted.paper, location="/v1/papers/{id}/verdicts")
     before = decode_cursor("verdicts", cursor, lambda key: (_moment(int(key[0])), UUID(key[1])))
-    query = query.where(tuple_(Verdict.computed_at, Verdict.id) < before) if before is not None else query
-    rows = session.execute(query.limit(limit + 1)).all()
+    query = _filtered(session, wanted, paper).where(*_starting(wanted, paper, before))
+    query = query.order_by(Verdict.computed_at.desc(), Verdict.id.desc())
+    rows = session.execute(query.limit(_most(wanted, limit + 1))).all()
     items = _read(rows[:limit])
     following = None
     if len(rows) > limit:
@@ -139,10 +161,31 @@ def _moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
+def _most(wanted: VerdictFilter, rows: int) -> int | ColumnElement[int]:
+    """How many rows are read: as a number in the statement where Postgres may keep one plan for all values.
+
+    To plan costs more than to read a page. Where a filter has values of which some are rare and some are not, each is
+    planned for.
+    """
+    return bindparam(None, rows, Integer, literal_execute=True) if wanted.is_plain else rows
+
+
+def _starting(wanted: VerdictFilter, paper: Paper | None, before: Place | None) -> list[ColumnElement[bool]]:
+    """What comes behind this place.
+
+    A history says its paper once more: while all verdicts are one paper's, the plan that is kept would else be to walk
+    the feed and leave out what is of other papers, and the next paper would pay for it.
+    """
+    conditions = [tuple_(Verdict.computed_at, Verdict.id) < before] if before is not None else []
+    if paper is not None and wanted.is_plain:
+        place = tuple_(Verdict.paper_id, Verdict.computed_at, Verdict.id)
+        conditions.append(place <= (paper.id, *_NEWEST))
+    return conditions
+
+
 def _filtered(session: Session, wanted: VerdictFilter, paper: Paper | None) -> Select[*tuple[Any, ...]]:
     query = _READ
-    if wanted.paper is not None:
-        paper = paper or find_paper(session, wanted.paper, location="/v1/papers/{id}/verdicts")
+    if wanted.paper is not None and paper is not None:
         query = query.where(Verdict.paper_id == paper.id)
         if wanted.paper.version is not None:
             query = query.where(Verdict.paper_version_id == find_version(session, paper, wanted.paper.version).id)
@@ -161,15 +204,12 @@ def _read(rows: Iterable[Row[*tuple[Any, ...]]]) -> list[VerdictRead]:
     """The verdicts of these rows. Most of a page are of one claim: it is made once."""
     citations: dict[UUID, ClaimCitation] = {}
     found = []
-    for *values, claim, arxiv_id, version in rows:
-        if claim.id not in citations:
-            citations[claim.id] = citation_of(claim, arxiv_id)
-        found.append(
-            VerdictRead(
-                **dict(zip(_SHOWN, values, strict=True)),
-                paper_arxiv_id=arxiv_id,
-                paper_version=version,
-                claim_citation=citations[claim.id],
-            )
-        )
-    return found
+    for row in rows:
+        verdict = dict(zip(_SHOWN, row, strict=False))
+        arxiv_id, version, *claim = row[len(_SHOWN) :]
+        claim_id = verdict["claim_id"]
+        if claim_id not in citations:
+            citations[claim_id] = ClaimCitation(paper_arxiv_id=arxiv_id, **dict(zip(_CITED, claim, strict=True)))
+        verdict.update(paper_arxiv_id=arxiv_id, paper_version=version, claim_citation=citations[claim_id])
+        found.append(verdict)
+    return _VERDICTS.validate_python(found)

@@ -28,7 +28,7 @@ def listening(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue(name)
     app: FastAPI = request.getfixturevalue("app")
     deadline = time.monotonic() + 60
-    while not app.state.serving.listener.hears:
+    while not app.state.serving.listener.holds:
         assert time.monotonic() < deadline, "nothing is heard of changes"
         time.sleep(0.005)
     settle(app.state.database.engine)
