@@ -177,6 +177,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The clock of the next head, or of what is left of a body that nobody wanted."""
+        self._joined.flush()  # what had no body: the next answer may be there before the loop's next turn
         super().on_response_complete()
         if self.transport.is_closing() or not self.cycle.response_complete:
             return
