@@ -9,6 +9,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.access.address import limited_as
 from app.access.gate import COUNTED, Gate
 
+_HAS_KEY: Final = "has_key"
+
 
 class Door:
     """Sends public reads to `quick`, and everything that has to be looked at to `careful`.
@@ -26,19 +28,24 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
-        way = self._quick if scope["type"] != "http" or await self._may_pass(scope) else self._careful
+        may_pass = scope["type"] != "http" or self._may_pass(scope)
+        if may_pass and _HAS_KEY in scope:
+            may_pass = await self._gate.knows(scope)
+        way = self._quick if may_pass else self._careful
         await way(scope, receive, self._gate.telling(scope, send) if COUNTED in scope else send)
 
-    async def _may_pass(self, scope: Scope) -> bool:
+    def _may_pass(self, scope: Scope) -> bool:
+        """Whether it may; where there is a key, if that is valid."""
         headers, reads = dict(scope["headers"]), scope["method"] in {"GET", "HEAD"}
-        has_key = b"authorization" in headers
         if not self._gate.reads_are_public or b"if-match" in headers:
             return False
-        if has_key and (not reads or scope["query_string"] or not self._is_hot(scope["path"])):
-            return False
+        if b"authorization" in headers:
+            if not reads or scope["query_string"] or not self._is_hot(scope["path"]):
+                return False
+            scope[_HAS_KEY] = True
         if reads:
             address = limited_as(self._gate.address_of(scope))
             if self._gate.requests.wait_s(address, time.monotonic()):
                 return False  # whoever counts it again there refuses it
             scope[COUNTED] = address
-        return not has_key or await self._gate.knows(scope)
+        return True

@@ -42,15 +42,13 @@ class _Answer:
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, head: bool) -> None:
         self._scope, self._receive, self._send, self._head = scope, receive, send, head
         self._replaced = False
-        lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"if-match"]
-        self._expected = ", ".join(lines) if lines and scope["method"] in READS else None
 
     async def __call__(self, message: Message) -> None:
         if self._replaced:
             return
         if message["type"] == "http.response.start":
             headers = _finished(message.get("headers", []))
-            refusal = self._refusal(message, dict(headers))
+            refusal = self._refusal(message, headers)
             if refusal is not None:
                 self._replaced = True
                 refusal.body = b"" if self._head else refusal.body
@@ -63,12 +61,15 @@ class _Answer:
             message = {**message, "body": b""}
         await self._send(message)
 
-    def _refusal(self, message: Message, headers: dict[bytes, bytes]) -> ProblemResponse | None:
+    def _refusal(self, message: Message, headers: Headers) -> ProblemResponse | None:
         """What is answered in its place, if anything."""
         if _is_plain_refusal(message):
             return ProblemResponse(http_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE), message["status"], _UNKEPT)
-        etag = headers.get(b"etag", b"").decode("latin-1")
-        if self._expected is None or not etag or message["status"] not in _STATES or names_state(self._expected, etag):
+        lines = [value for name, value in self._scope["headers"] if name == b"if-match"]
+        if not lines or self._scope["method"] not in READS or message["status"] not in _STATES:
+            return None
+        etag = dict(headers).get(b"etag", b"").decode("latin-1")
+        if not etag or names_state(b",".join(lines).decode("latin-1"), etag):
             return None
         detail = f"If-Match does not name the present ETag {etag}: leave it out to read what there is now."
         error = PreconditionError(detail)
