@@ -1,11 +1,13 @@
 """What is done for every request: its id, its line in the log, its place in the metrics, pages of other origins."""
 
+import gc
 import io
 import json
 import re
 
 import pytest
 from fastapi import FastAPI
+from starlette.middleware.base import BaseHTTPMiddleware  # noqa: TID251  # to see that nobody has one
 
 from app.core.db import Database
 from app.core.settings import QueueSettings, Settings
@@ -164,6 +166,12 @@ def test_runs_are_counted_by_state_and_workers_by_their_silence(
     assert shown()['paper_verdicts_runs{state="cancelled"}'] == "1.0"  # of this minute
     monkeypatch.setattr("app.reproductions.metrics._COUNTED_S", -1.0)
     assert shown()['paper_verdicts_runs{state="cancelled"}'] == "2.0"
+
+
+def test_no_layer_wraps_requests_in_tasks_and_streams_of_its_own(client: Api) -> None:
+    """Ruff bans the name; `app.middleware("http")` and the packages in use would bring it in all the same."""
+    client.get("/healthz")
+    assert not [one for one in gc.get_objects() if issubclass(type(one), BaseHTTPMiddleware)]
 
 
 def test_pages_of_other_origins_may_read_and_send_no_key(client: Api) -> None:
