@@ -1,8 +1,10 @@
 """Compressed bodies: the same bytes each time, because their strong ETag says so."""
 
 import gzip
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Final, Protocol, TypeAlias
+from weakref import WeakSet
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette_compress import CompressMiddleware, add_compress_type
@@ -23,7 +25,30 @@ _ALSO: Final = (
 """Text that the package does not know of: our largest answers are of these. Parquet compresses itself."""
 for _media in _ALSO:
     add_compress_type(_media)
+MOST_STREAMS: Final = 64
+"""Answers that are compressed while they are made, at once: each takes up to three megabytes for as long as its client
+takes its time. Those beyond go out as they are."""
 Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+
+class StreamEncoder(Protocol):
+    """As the package has it."""
+
+    def feed(self, data: bytes, flush: bool, /) -> Iterable[bytes]:  # noqa: FBT001  # the package's own
+        """What can be sent by now."""
+
+    def finish(self) -> Iterable[bytes]:
+        """The rest."""
+
+
+class _Stream:
+    """A compressor, for as long as somebody holds it."""
+
+    __slots__ = ("__weakref__", "feed", "finish")
+
+    def __init__(self, encoder: StreamEncoder) -> None:
+        self.feed: Final = encoder.feed
+        self.finish: Final = encoder.finish
 
 
 class Compression(CompressMiddleware):
@@ -35,6 +60,9 @@ class Compression(CompressMiddleware):
         assert self._brotli is not None  # noqa: S101  # as above
         assert self._zstd is not None  # noqa: S101  # as above
         self._gzip.oneshot = _gzip_once
+        self._streams: Final[WeakSet[_Stream]] = WeakSet()
+        for responder in (self._gzip, self._brotli, self._zstd):
+            responder.create_encoder = partial(self._begun, responder.create_encoder)
         self._responders: Final[dict[str, ASGIApp]] = {
             "gzip": self._gzip,
             "br": self._brotli,
@@ -51,9 +79,15 @@ class Compression(CompressMiddleware):
         """Answer one ASGI connection."""
         if scope["type"] == "http":
             accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
-            await self._responders[coding_of(accepted)](scope, receive, send)
+            coding = coding_of(accepted) if len(self._streams) < MOST_STREAMS else ""
+            await self._responders[coding](scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+    def _begun(self, create_encoder: Callable[[int], StreamEncoder], length: int) -> _Stream:
+        stream = _Stream(create_encoder(length))
+        self._streams.add(stream)
+        return stream
 
     def coded(self, coding: str, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
         """A JSON answer as this layer and app.core.edge would send it; `headers` have its ETag, length and Vary."""
