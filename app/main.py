@@ -47,6 +47,7 @@ from app.events.slots import Slots
 from app.events.stream import MEDIA_TYPE as EVENT_STREAM
 from app.exports.downloads import Downloads
 from app.exports.signing import SigningKey
+from app.hot.careful import Careful
 from app.hot.dispatcher import Hot
 from app.hot.lane import Lane
 from app.hot.metrics import HotMetrics
@@ -94,7 +95,8 @@ class Service(FastAPI):
         self._watched = self._native_telemetry.enabled()
         # What FastAPI is to tell of its work it has to do itself.
         short = finished if self._watched else ShortCut(finished, Plans(self.router.routes), compression)
-        app = PublicCors(Door(Hot(short, state.serving, compression), finished, state.gate, subject_of))
+        hot, careful = Hot(short, state.serving, compression), Careful(finished, state.serving.waiting)
+        app = PublicCors(Door(hot, careful, state.gate, subject_of))
         return Requests(app, state.journal, state.ids)
 
     def openapi(self) -> dict[str, Any]:
