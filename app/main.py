@@ -23,6 +23,7 @@ from app.core.collector import freeze
 from app.core.compression import Compression
 from app.core.cors import PublicCors
 from app.core.db import Database
+from app.core.described import router as described
 from app.core.edge import Edge
 from app.core.errors import install_error_handlers
 from app.core.health import router as operations
@@ -128,6 +129,7 @@ def create_app(settings: Settings | None = None) -> Service:
         license_info=LICENCE,
         servers=SERVERS,
         lifespan=_lifespan,
+        openapi_url=None,  # app.core.described has it, made once
         docs_url=None,  # app.dashboard.assets has a page that fetches nothing from other hosts
         redoc_url=None,
         max_body_size=settings.limits.body_bytes,
@@ -139,14 +141,14 @@ def create_app(settings: Settings | None = None) -> Service:
     app.lane = Lane(app.usual_way, app.state.serving, app.state.journal, app.state.ids, tally)
     install_error_handlers(app)
     install_error_pages(app)
-    parts = (operations, metrics, v1(), *WELL_KNOWN, site())
+    parts = (operations, metrics, described, v1(), *WELL_KNOWN, site())
     app.router.routes.extend(route for part in parts for route in part.routes)
     return app
 
 
 def _equip(state: State, settings: Settings, database_url: str, redis_url: str) -> None:
     """What the layers and the endpoints find in the application's state."""
-    state.settings = settings
+    state.settings, state.described = settings, None
     state.database = database = Database(
         database_url, pool_size=settings.database_pool, idle_s=settings.database_idle_s
     )

@@ -34,6 +34,7 @@ def addresses(client: Api, catalogue: object) -> list[str]:  # noqa: ARG001  # t
         f"/v1/reproductions/{run}",
         "/v1/drivers",
         f"/v1/drivers/{DRIVER}",
+        "/openapi.json",
     ]
 
 
@@ -105,7 +106,7 @@ def test_a_change_changes_the_tags_of_what_shows_it_and_of_nothing_else(client: 
         "/v1/verdicts/*",
     }
     assert changed_by("POST", f"{paper}/versions", {}) == {paper, f"{paper}/versions"}
-    run = addresses[-3]
+    run = addresses[-4]
     assert changed_by("POST", f"{run}/cancel", None) == {"/v1/reproductions", "/v1/reproductions/*"}
 
 
