@@ -23,6 +23,7 @@ from app.core.collector import freeze
 from app.core.compression import Compression
 from app.core.cors import PublicCors
 from app.core.db import Database
+from app.core.described import router as described
 from app.core.edge import Edge
 from app.core.errors import install_error_handlers
 from app.core.health import router as operations
@@ -47,10 +48,12 @@ from app.events.slots import Slots
 from app.events.stream import MEDIA_TYPE as EVENT_STREAM
 from app.exports.downloads import Downloads
 from app.exports.signing import SigningKey
+from app.hot.careful import Careful
 from app.hot.dispatcher import Hot
 from app.hot.lane import Lane
 from app.hot.metrics import HotMetrics
 from app.hot.serving import Serving
+from app.hot.subjects import subject_of
 from app.reference import CONTACT, LICENCE, SERVERS, read_reference
 from app.reproductions.metrics import QueueMetrics
 from app.reproductions.sweeper import Sweeper
@@ -97,7 +100,8 @@ class Service(FastAPI):
         self._watched = self._native_telemetry.enabled()
         # What FastAPI is to tell of its work it has to do itself.
         short = finished if self._watched else ShortCut(finished, Plans(self.router.routes), compression)
-        app = PublicCors(Door(Hot(short, state.serving, compression), finished, state.gate))
+        hot, careful = Hot(short, state.serving, compression), Careful(finished, state.serving.waiting)
+        app = PublicCors(Door(hot, careful, state.gate, subject_of))
         return Requests(app, state.journal, state.ids)
 
     def openapi(self) -> dict[str, Any]:
@@ -129,6 +133,7 @@ def create_app(settings: Settings | None = None) -> Service:
         license_info=LICENCE,
         servers=SERVERS,
         lifespan=_lifespan,
+        openapi_url=None,  # app.core.described has it, made once
         docs_url=None,  # app.dashboard.assets has a page that fetches nothing from other hosts
         redoc_url=None,
         max_body_size=settings.limits.body_bytes,
@@ -140,14 +145,14 @@ def create_app(settings: Settings | None = None) -> Service:
     app.lane = Lane(app.usual_way, app.state.serving, app.state.journal, app.state.ids, tally)
     install_error_handlers(app)
     install_error_pages(app)
-    parts = (operations, metrics, v1(), *WELL_KNOWN, site())
+    parts = (operations, metrics, described, v1(), *WELL_KNOWN, site())
     app.router.routes.extend(route for part in parts for route in part.routes)
     return app
 
 
 def _equip(state: State, settings: Settings, database_url: str, redis_url: str) -> None:
     """What the layers and the endpoints find in the application's state."""
-    state.settings = settings
+    state.settings, state.described = settings, None
     state.database = database = Database(
         database_url, pool_size=settings.database_pool, idle_s=settings.database_idle_s
     )
@@ -160,7 +165,7 @@ def _equip(state: State, settings: Settings, database_url: str, redis_url: str) 
     }
     state.sweeper = Sweeper(database, state.doorbell, settings.queue, chores=chores)
     state.feed = Feed(database, settings.events, serving.cache.watch, serving.settled)
-    state.courier = Courier(database, settings.webhooks, serving.cache.watch)
+    state.courier = Courier(database, settings.webhooks, serving.cache.watch, serving.settled)
     state.streams = Slots(settings.events)
     state.journal = Journal(log=logging.getLogger().isEnabledFor(logging.INFO))
     state.ids = Ids()

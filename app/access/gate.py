@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fastapi import Request
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Send
 from starlette.types import Scope as AsgiScope
@@ -63,6 +64,14 @@ class Gate:
             await send(message)
 
         return send_told
+
+    async def knows(self, scope: AsgiScope) -> bool:
+        """Whether the request's key is valid. Where not, or nobody can tell, whoever answers it says why."""
+        try:
+            token = bearer(Request(scope))
+            return token is not None and bool(await run_in_threadpool(self._keyring.find, token))
+        except (KeyInvalidError, SQLAlchemyError):
+            return False
 
     async def admit_read(self, request: Request) -> None:
         """Let a reader in. Raises RateLimitedError, KeyRequiredError, KeyInvalidError.

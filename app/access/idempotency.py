@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.access.errors import IdempotencyBusyError, IdempotencyKeyError
 from app.access.routes import ActorDep
+from app.core.settle import settle_after_commit
 from app.core.web import SessionDep
 from app.models import IdempotencyKey
 
@@ -95,6 +96,8 @@ def once(
         if row.request_hash != digest:
             detail = "This Idempotency-Key came with another request before; use a new key for a new request."
             raise IdempotencyKeyError(detail)
+        # The first time has committed, and may not have been acknowledged yet: to repeat its answer acknowledges it.
+        settle_after_commit(session)
         return Answer(row.status or 200, row.headers or {}, row.body or b""), True
     fresh = answer()
     row.status, row.headers, row.body = fresh.status, fresh.headers, fresh.body

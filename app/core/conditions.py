@@ -10,7 +10,7 @@ from starlette.types import Scope
 LONGEST_WAIT_S: Final = 30
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?\s*(?:$|[,;])", re.IGNORECASE)
 _CODINGS: Final = ("zstd", "br", "gzip")
-"""In the order of our liking, which is also that of the layer that compresses."""
+"""In the order of our liking, where the client likes several as well."""
 
 
 @dataclass(slots=True)
@@ -50,13 +50,16 @@ def wait_of(prefer: str) -> int:
 
 @lru_cache(maxsize=512)
 def coding_of(accept_encoding: bytes) -> str:
-    """The coding of the body that suits an Accept-Encoding (RFC 9110): the first of ours that has a quality above 0."""
+    """The coding of the body that an Accept-Encoding (RFC 9110) likes best of ours; "" for none."""
     qualities: dict[str, float] = {}
     for part in accept_encoding.decode("latin-1").lower().split(","):
         name, _, parameters = part.partition(";")
         quality = re.search(r"(?:^|;)\s*q\s*=\s*([^;\s]*)", parameters)
         try:
-            qualities[name.strip()] = float(quality[1]) if quality else 1.0
+            value = min(float(quality[1]), 1.0) if quality else 1.0
         except ValueError:
-            qualities[name.strip()] = 0.0
-    return next((name for name in _CODINGS if qualities.get(name, qualities.get("*", 0.0)) > 0), "")
+            value = 0.0
+        qualities[name.strip()] = value if value > 0 else 0.0  # and what is no number is not above it
+    liked = {name: qualities.get(name, qualities.get("*", 0.0)) for name in _CODINGS}
+    best = max(_CODINGS, key=liked.__getitem__)
+    return best if liked[best] > 0 and liked[best] >= qualities.get("identity", 0.0) else ""

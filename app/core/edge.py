@@ -1,7 +1,7 @@
 """What every HTTP message passes first and last.
 
-HEAD is GET without the body; a 413 is a problem like any other; a compressed body has a tag of its own; problems, and
-what says nothing of caches, are kept by none.
+HEAD is GET without the body; a 413 is a problem like any other; a compressed body has a tag of its own; a read that is
+meant for another state is refused; problems, and what says nothing of caches, are kept by none.
 """
 
 from collections.abc import Iterable
@@ -10,9 +10,12 @@ from typing import Final, TypeAlias
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.errors import MEDIA_TYPE, ProblemResponse, http_problem
+from app.core.errors import MEDIA_TYPE, PreconditionError, ProblemResponse, http_problem
+from app.core.etag import READS, names_state
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+_STATES: Final = frozenset({HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
+_UNKEPT: Final = {"Cache-Control": "no-store"}
 HEAD: Final = "head_is_asked"
 """In the scope of a request whose answer goes out without its body: nobody need make one, least of all an endless."""
 
@@ -43,19 +46,34 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if self._replaced:
             return
-        if message["type"] == "http.response.start" and _is_plain_refusal(message):
-            self._replaced = True
-            response = ProblemResponse(http_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE), message["status"])
-            await response(self._scope, self._receive, self._send)
-            return
         if message["type"] == "http.response.start":
             headers = _finished(message.get("headers", []))
+            refusal = self._refusal(message, headers)
+            if refusal is not None:
+                self._replaced = True
+                refusal.body = b"" if self._head else refusal.body
+                await refusal(self._scope, self._receive, self._send)
+                return
             if self._head:  # what is not made for a HEAD has no length; to say 0 would be untrue of the GET
                 headers = [pair for pair in headers if pair != (b"content-length", b"0")]
             message = {**message, "headers": headers}
         elif self._head and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await self._send(message)
+
+    def _refusal(self, message: Message, headers: Headers) -> ProblemResponse | None:
+        """What is answered in its place, if anything."""
+        if _is_plain_refusal(message):
+            return ProblemResponse(http_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE), message["status"], _UNKEPT)
+        lines = [value for name, value in self._scope["headers"] if name == b"if-match"]
+        if not lines or self._scope["method"] not in READS or message["status"] not in _STATES:
+            return None
+        etag = dict(headers).get(b"etag", b"").decode("latin-1")
+        if not etag or names_state(b",".join(lines).decode("latin-1"), etag):
+            return None
+        detail = f"If-Match does not name the present ETag {etag}: leave it out to read what there is now."
+        error = PreconditionError(detail)
+        return ProblemResponse(error.document(), error.status, {"ETag": etag, **_UNKEPT})
 
 
 def _finished(headers: Headers) -> list[tuple[bytes, bytes]]:

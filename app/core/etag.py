@@ -21,12 +21,16 @@ REVALIDATE: Final = "public, no-cache"
 SETTLED: Final = "public, max-age=86400"
 """It never changes; after a day a cache asks all the same."""
 _CODED: Final = re.compile(r'-(?:gzip|br|zstd)"$')
-# Everybody may read, from pages of any origin: nothing that is served depends on who asks.
+# Everybody may read, from pages of any origin: nothing that is served depends on who asks. Said to all, so that a cache
+# has one answer for all pages.
 _OPEN: Final = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "ETag, Link, Location, Preference-Applied, Retry-After, X-Request-Id",
+    "Access-Control-Expose-Headers": (
+        "Deprecation, ETag, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, Sunset, "
+        "X-Request-Id"
+    ),
 }
-_OPEN_LINES: Final = [(name.lower().encode(), value.encode()) for name, value in _OPEN.items()]
+OPEN_LINES: Final = [(name.lower().encode(), value.encode()) for name, value in _OPEN.items()]
 READS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -48,6 +52,11 @@ def held_tag(header: str, etag: str) -> str | None:
         if plain_tag(name) == etag:
             return name
     return None
+
+
+def names_state(if_match: str, etag: str) -> bool:
+    """Whether an If-Match list names this state, in any coding. Comparison is strong: a `W/` never matches."""
+    return if_match.strip() == "*" or plain_tag(etag) in [plain_tag(one.strip()) for one in if_match.split(",")]
 
 
 def plain_tag(tag: str) -> str:
@@ -91,7 +100,7 @@ class Prepared(Response):
     def __init__(self, body: bytes, etag: str, cache_control: str) -> None:
         self.status_code, self.body, self.background, self.media_type = HTTPStatus.OK.value, body, None, JSON
         self.raw_headers = [
-            *_OPEN_LINES,
+            *OPEN_LINES,
             (b"etag", etag.encode("latin-1")),
             (b"cache-control", cache_control.encode("latin-1")),
             (b"vary", b"Accept-Encoding"),
@@ -127,7 +136,7 @@ def require_match(request: Request, current: str) -> None:
     Comparison is strong, as RFC 9110 asks for If-Match: a `W/` never matches.
     """
     if_match = _header(request, "if-match")
-    if if_match is not None and if_match != "*" and current not in [plain_tag(n.strip()) for n in if_match.split(",")]:
+    if if_match is not None and not names_state(if_match, current):
         detail = f"If-Match does not name the present ETag {current}: read the resource again, then repeat the change."
         raise PreconditionError(detail, headers={"ETag": current})
     if_none_match = _header(request, "if-none-match")

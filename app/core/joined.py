@@ -26,7 +26,7 @@ class Joined:
         """The head first, then the body in pieces."""
         if self._starts:
             self._starts, self._head = False, data
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         elif self._head is not None:
             head, self._head = self._head, None
             self._transport.writelines((head, data))
@@ -35,14 +35,15 @@ class Joined:
 
     def close(self) -> None:
         """Close the connection, once all has gone out."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
     def is_closing(self) -> bool:
         """Whether it closes, or is closed."""
         return self._transport.is_closing()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send the head, if it still waits."""
         if self._head is not None:
             head, self._head = self._head, None
             self._transport.write(head)

@@ -51,6 +51,8 @@ _NO_HTTP: Final = problem(
     "The request is no HTTP",
     "What came is no request of HTTP/1.1, or one that two readers may take for different ones. Send it by a library.",
 )
+_PASSING: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.SERVICE_UNAVAILABLE}
+"""The same request may do better a little later."""
 
 
 class _RefusedError(Exception):
@@ -163,9 +165,10 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP as all else is refused."""
+        """Refuse what is no HTTP as all else is refused; an address that is too long for its parser is too large."""
         del msg  # uvicorn's own words, which say less
-        self._refuse(HTTPStatus.BAD_REQUEST)
+        is_large = self._head_bytes > self._limits.head_bytes
+        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if is_large else HTTPStatus.BAD_REQUEST)
 
     def on_message_complete(self) -> None:
         """The whole request has come: the client owes nothing more. What comes now is the next head."""
@@ -176,6 +179,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The clock of the next head, or of what is left of a body that nobody wanted."""
+        self._joined.flush()  # what had no body: the next answer may be there before the loop's next turn
         super().on_response_complete()
         if self.transport.is_closing() or not self.cycle.response_complete:
             return
@@ -243,8 +247,9 @@ class PatientProtocol(HttpToolsProtocol):
             return
         document = http_problem(status) if status is not HTTPStatus.BAD_REQUEST else _NO_HTTP
         body = json.dumps(document, separators=(",", ":")).encode()
-        head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {MEDIA_TYPE}\r\n"
-        head += f"Content-Length: {len(body)}\r\nConnection: close\r\nRetry-After: 2\r\n\r\n"
+        head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {MEDIA_TYPE}\r\nCache-Control: no-store\r\n"
+        again = "Retry-After: 2\r\n" if status in _PASSING else ""
+        head += f"{again}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         self.transport.write(head.encode() + body)
         self.transport.close()
 

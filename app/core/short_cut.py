@@ -16,8 +16,8 @@ from app.core.routes import OUTCOME
 _FIRST_ERROR: Final = 400
 _JSON: Final = (b"content-type", JSON.encode())
 _VARIES: Final = (b"vary", b"Accept-Encoding")
-_ELSEWHERE: Final = frozenset({b"content-length", b"transfer-encoding", b"authorization"})
-"""What comes with a body, or with a key that was not looked at yet."""
+_ELSEWHERE: Final = frozenset({b"content-length", b"transfer-encoding", b"authorization", b"if-match"})
+"""What comes with a body, or with a key that was not looked at yet, or is meant for one state."""
 
 
 class ShortCut:

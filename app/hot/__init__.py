@@ -8,6 +8,7 @@ listener     hears of changes through Postgres; without it nothing in the cache 
 turnstile    one read at a time for all who ask the same
 loader       prepared documents, read together
 reader       the few statements that are read without SQLAlchemy
+careful      the same waiting for whoever is answered past memory
 capture      one answer of the application inside, as bytes
 waiting      `Prefer: wait`
 """

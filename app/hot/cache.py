@@ -5,6 +5,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 from app.core.etag import plain_tag
@@ -64,8 +65,8 @@ class Answer:
 
     @property
     def unfinished(self) -> bool:
-        """Whether it says that the work goes on."""
-        return any(name == b"retry-after" for name, _ in self.headers)
+        """Whether it says that the work goes on; a problem that may pass says nothing of it."""
+        return self.status < HTTPStatus.BAD_REQUEST and any(name == b"retry-after" for name, _ in self.headers)
 
 
 def _lines(headers: Headers) -> bytes:

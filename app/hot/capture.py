@@ -15,8 +15,13 @@ async def capture(app: ASGIApp, scope: Scope, coding: str) -> Answer:
         **scope,
         "method": "GET",
         "headers": [*host, (b"accept-encoding", (coding or "identity").encode())],
-        "state": dict(scope.get("state", {})),
     }
+    return await captured(app, inner)
+
+
+async def captured(app: ASGIApp, scope: Scope) -> Answer:
+    """What the application answers to this very request, whose body is empty. Raises as `capture` does."""
+    inner = {**scope, "state": dict(scope.get("state", {}))}
     start: Message = {}
     body = bytearray()
 

@@ -23,6 +23,7 @@ _ELSEWHERE: Final = frozenset(
         b"authorization",
         b"content-length",
         b"expect",
+        b"if-match",
         b"origin",
         b"prefer",
         b"transfer-encoding",

@@ -27,7 +27,7 @@ class Waiting:
         """The answer, and whether it was waited for. Ends early when the client goes away."""
         answer = await read()
         if not answer.unfinished or self.present >= self._most:
-            return answer, answer.status == HTTPStatus.OK and not answer.unfinished
+            return answer, answer.status < HTTPStatus.BAD_REQUEST and not answer.unfinished
         self.present += 1
         gone = asyncio.create_task(_gone(receive))
         try:

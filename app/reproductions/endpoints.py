@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query, Request, Response
+from sqlalchemy.orm import Session
 
 from app.access.idempotency import OnceDep
 from app.access.routes import protected_router, public_router
@@ -100,11 +101,7 @@ def get_reproductions(
 )
 def get_reproduction(request: Request, session: SessionDep, reproduction_id: UUID) -> Response:
     """One run: where it is, how far, and what it says so far."""
-    run = read_reproduction(session, reproduction_id)
-    response = reply_model(request, run)
-    if not run.done:
-        response.headers["Retry-After"] = str(POLL_S)
-    return response
+    return _as_it_is(request, session, reproduction_id)
 
 
 @public.get(
@@ -131,4 +128,13 @@ def post_cancel(request: Request, session: SessionDep, reproduction_id: UUID) ->
     """Cancel a run; its worker stops at its next heartbeat."""
     cancel_reproduction(session, reproduction_id)
     session.flush()
-    return reply_model(request, read_reproduction(session, reproduction_id))
+    return _as_it_is(request, session, reproduction_id)
+
+
+def _as_it_is(request: Request, session: Session, reproduction_id: UUID) -> Response:
+    """The run; while it is in flight, with the time after which it may have gone on."""
+    run = read_reproduction(session, reproduction_id)
+    response = reply_model(request, run)
+    if not run.done:
+        response.headers["Retry-After"] = str(POLL_S)
+    return response

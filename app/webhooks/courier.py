@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,9 +48,13 @@ class Courier:
         database: Database,
         settings: WebhookSettings,
         watch: Callable[[str], AbstractContextManager[asyncio.Future[None]]],
+        settled: Callable[[], Awaitable[None]],
     ) -> None:
-        """`watch` gives a future that is done at the next message about a subject."""
-        self._database, self._settings, self._watch = database, settings, watch
+        """`watch` gives a future that is done at the next message about a subject.
+
+        After `settled` no process serves what was before the newest commit.
+        """
+        self._database, self._settings, self._watch, self._settled = database, settings, watch, settled
         self._under_way: Final[set[asyncio.Task[None]]] = set()
         self._client: httpx.AsyncClient | None = None
         self._back: Final = asyncio.Event()
@@ -91,6 +95,8 @@ class Courier:
             with self._watch("events") as changed:
                 self._back.clear()
                 errands = await self._due()
+                if errands:  # who is told reads next what it was about, perhaps from another process
+                    await self._settled()
                 for errand in errands:
                     task = asyncio.create_task(self._bring(errand))
                     self._under_way.add(task)

@@ -14,6 +14,7 @@ from app.models import IdempotencyKey, Reproduction
 from app.reproductions.request import request_reproduction
 from app.reproductions.schemas import ReproductionPost
 from tests.factories.databases import opened
+from tests.factories.deaf import deaf_process
 from tests.factories.drivers import make_subject
 from tests.factories.runs import QUEUE, Bell
 from tests.factories.threads import together
@@ -57,6 +58,14 @@ def test_the_repetition_gets_the_same_answer_to_the_byte(database: Database) -> 
     for _ in range(3):
         assert _once(database, "key", work) == (first, True)
     assert work.done == 1
+
+
+def test_the_repetition_acknowledges_the_first_so_it_waits_for_every_process_to_know(database: Database) -> None:
+    """The first may still wait for one that hangs, and whoever is told of a verdict reads it next from any process."""
+    _once(database, "key", Work())
+    with deaf_process(database) as may_show_what_was_before:
+        _once(database, "key", Work())
+        assert not may_show_what_was_before()
 
 
 def test_another_key_is_another_request(database: Database) -> None:

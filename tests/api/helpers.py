@@ -32,7 +32,7 @@ PROXY: Final = {"model": "proxy", "data": "probability_slice", "metric": "same",
 SPLIT: Final = {"entailment": 3479, "neutral": 3123, "contradiction": 3213}
 
 
-ANYWHERE: Final = {304, 405, 413, 500, 503}
+ANYWHERE: Final = {304, 405, 412, 413, 500, 503}
 """Statuses that any address may answer with."""
 _OPERATIONS: Final[list[tuple[re.Pattern[str], Json]]] = []
 

@@ -34,6 +34,7 @@ def addresses(client: Api, catalogue: object) -> list[str]:  # noqa: ARG001  # t
         f"/v1/reproductions/{run}",
         "/v1/drivers",
         f"/v1/drivers/{DRIVER}",
+        "/openapi.json",
     ]
 
 
@@ -54,6 +55,26 @@ def test_every_resource_has_a_strong_tag_and_says_when_it_is_held(client: Api, a
         assert client.get(path, headers=lines).status_code == 304
         for header in (OTHER, tag.strip('"'), "", f"w/{tag}"):
             assert client.get(path, headers={"If-None-Match": header}).content == first.content
+
+
+def test_a_read_that_is_meant_for_another_state_is_refused(client: Api, addresses: list[str]) -> None:
+    for path in addresses:
+        first = client.get(path)
+        tag = first.headers["etag"]
+        plain = re.sub(r'-\w+"$', '"', tag)
+        for header in (tag, plain, "*", f"{OTHER}, {tag}"):
+            assert client.get(path, headers={"If-Match": header}).content == first.content, (path, header)
+            held = {"If-Match": header, "If-None-Match": tag}
+            assert client.get(path, headers=held).status_code == 304
+        for header in (OTHER, f"W/{tag}", ""):
+            for more in ({}, {"If-None-Match": tag}):
+                answer = client.get(path, headers={"If-Match": header, **more})
+                refused(answer, 412, "precondition_failed")
+                assert answer.headers["cache-control"] == "no-store"
+                assert answer.headers["etag"] == tag or more
+        head = client.request("HEAD", path, headers={"If-Match": OTHER})
+        assert (head.status_code, head.content) == (412, b"")
+    refused(client.get("/v1/papers?limit=0", headers={"If-Match": OTHER}), 422, "validation_failed")
 
 
 def test_no_two_resources_share_a_tag(client: Api, addresses: list[str]) -> None:
@@ -85,7 +106,7 @@ def test_a_change_changes_the_tags_of_what_shows_it_and_of_nothing_else(client: 
         "/v1/verdicts/*",
     }
     assert changed_by("POST", f"{paper}/versions", {}) == {paper, f"{paper}/versions"}
-    run = addresses[-3]
+    run = addresses[-4]
     assert changed_by("POST", f"{run}/cancel", None) == {"/v1/reproductions", "/v1/reproductions/*"}
 
 

@@ -12,6 +12,7 @@ from tests.api.helpers import DRIVER, NOBODY, PAPER, Api, counts_body, ok, predi
 pytestmark = pytest.mark.usefixtures("catalogue")
 ASK_AGAIN: Final = "public, no-cache"
 FOR_A_DAY: Final = "public, max-age=86400"
+EXPOSED: Final = {"ETag", "Link", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"}
 
 
 def unzstd(body: bytes) -> bytes:
@@ -35,7 +36,7 @@ def resources(client: Api) -> dict[str, str]:
     ]
     again += ["/v1/papers", "/v1/verdicts", "/v1/reproductions", f"/v1/reproductions/{run}", "/v1/drivers"]
     again += [f"{paper}/claims", f"/v1/claims/{verdict['claim_id']}", f"/v1/drivers/{DRIVER}"]
-    again += [f"/v1/verdicts/{verdict['id']}"]
+    again += [f"/v1/verdicts/{verdict['id']}", "/openapi.json"]
     for_ever = [f"/v1/verdicts/{verdict['id']}/evidence", f"/v1/verdicts/{verdict['id']}/predictions"]
     return dict.fromkeys(again, ASK_AGAIN) | dict.fromkeys(for_ever, FOR_A_DAY)
 
@@ -49,7 +50,9 @@ def test_what_may_be_kept_and_what_it_depends_on(client: Api, resources: dict[st
             assert "Accept-Encoding" in answer.headers["vary"].split(", "), path
             assert answer.headers["access-control-allow-origin"] == "*", path
             exposed = answer.headers["access-control-expose-headers"].split(", ")
-            assert {"ETag", "Link", "Retry-After", "X-Request-Id"} <= set(exposed)
+            assert set(exposed) >= EXPOSED
+            page = client.request(method, path, headers={"Accept-Encoding": "identity", "Origin": "https://a.example"})
+            assert page.headers.raw == answer.headers.raw, path  # one answer for all pages, in any cache
             assert not answer.headers["etag"].startswith("W/"), path
             assert (method == "GET") is bool(answer.content), path
 
@@ -59,7 +62,7 @@ def test_what_nobody_keeps(client: Api) -> None:
         client.get(f"/v1/claims/{NOBODY}"),
         client.get("/nothing"),
         client.get("/v1/papers?limit=0"),
-        *(client.get(path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/v1/events")),
+        *(client.get(path) for path in ("/healthz", "/readyz", "/metrics", "/docs", "/v1/events")),
         client.post("/v1/papers:batchGet", json={"ids": [PAPER]}),
         client.post(f"/v1/papers/{PAPER}/verdicts", json=counts_body()),
         client.post(f"/v1/papers/{PAPER}/reproductions", json={}),
@@ -75,7 +78,12 @@ def test_what_nobody_keeps(client: Api) -> None:
         ("br", "br"),
         ("zstd", "zstd"),
         ("gzip, deflate, br, zstd", "zstd"),
-        ("gzip, br;q=0.1", "br"),
+        ("gzip, br;q=0.1", "gzip"),
+        ("gzip;q=0.5, br;q=0.9, zstd;q=0.2", "br"),
+        ("br;q=0.5, identity", None),
+        ("br;q=0.5, identity;q=0.5", "br"),
+        ("zstd;q=0.1, *;q=0.5", "br"),
+        ("zstd;q=nan, br;q=x, gzip;q=inf", "gzip"),
         ("gzip;q=0, br;q=0", None),
         ("deflate", None),
         ("identity", None),
@@ -94,6 +102,27 @@ def test_compressed_where_it_pays(client: Api, accepted: str, coding: str | None
     tag = plain.headers["etag"]
     assert answer.headers["etag"] == (tag if coding is None else f'{tag[:-1]}-{coding}"')
     assert "content-encoding" not in client.get(small, headers={"Accept-Encoding": accepted}).headers
+
+
+@pytest.mark.parametrize("media", ["application/jsonl", "text/csv"])
+def test_predictions_are_the_largest_answers_and_compressed(client: Api, media: str) -> None:
+    body = predictions_body([("neutral", "neutral")] * 50)
+    path = f"/v1/verdicts/{ok(client.post(f'/v1/papers/{PAPER}/verdicts', json=body), 201)['id']}/predictions"
+    plain = client.get(path, headers={"Accept-Encoding": "identity", "Accept": media})
+    assert plain.headers["content-type"].startswith(media)
+    for coding, decode in (("gzip", gzip.decompress), ("br", brotli.decompress), ("zstd", unzstd)):
+        raw = []
+        for _ in range(2):
+            with client.stream("GET", path, headers={"Accept-Encoding": coding, "Accept": media}) as answer:
+                raw.append(b"".join(answer.iter_raw()))
+        assert raw[0] == raw[1]  # as the strong tag says
+        assert decode(raw[0]) == plain.content
+        assert len(raw[0]) < len(plain.content) / 4
+        assert answer.headers["content-encoding"] == coding
+        assert answer.headers["etag"] == f'{plain.headers["etag"][:-1]}-{coding}"'
+        assert answer.headers["vary"] == plain.headers["vary"] == "Accept, Accept-Encoding"
+        held = {"If-None-Match": answer.headers["etag"], "Accept-Encoding": coding, "Accept": media}
+        assert client.get(path, headers=held).status_code == 304
 
 
 def test_gzip_does_not_name_the_second_it_was_made_in(client: Api) -> None:

@@ -248,8 +248,10 @@ def test_a_waiting_run_is_cancelled_at_once_and_a_running_one_when_its_worker_as
     lease = take(database)
     assert lease.reproduction_id == UUID(running)
     for _ in range(2):
-        run = ok(client.post(f"/v1/reproductions/{running}/cancel"))
+        answer = client.post(f"/v1/reproductions/{running}/cancel")
+        run = ok(answer)
         assert (run["state"], run["done"], run["cancel_requested"]) == ("running", False, True)
+        assert answer.headers["retry-after"] == "1"
     with database.unit_of_work() as session:
         confirm_cancel(session, lease)
     read = client.get(f"/v1/reproductions/{running}")

@@ -1,11 +1,13 @@
 """What is done for every request: its id, its line in the log, its place in the metrics, pages of other origins."""
 
+import gc
 import io
 import json
 import re
 
 import pytest
 from fastapi import FastAPI
+from starlette.middleware.base import BaseHTTPMiddleware  # noqa: TID251  # to see that nobody has one
 
 from app.core.db import Database
 from app.core.settings import QueueSettings, Settings
@@ -166,10 +168,26 @@ def test_runs_are_counted_by_state_and_workers_by_their_silence(
     assert shown()['paper_verdicts_runs{state="cancelled"}'] == "2.0"
 
 
+def test_no_layer_wraps_requests_in_tasks_and_streams_of_its_own(client: Api) -> None:
+    """Ruff bans the name; `app.middleware("http")` and the packages in use would bring it in all the same."""
+    client.get("/healthz")
+    assert not [one for one in gc.get_objects() if issubclass(type(one), BaseHTTPMiddleware)]
+
+
 def test_pages_of_other_origins_may_read_and_send_no_key(client: Api) -> None:
     origin = {"Origin": "https://example.org"}
-    for path in ("/v1/papers", f"/v1/claims/{NOBODY}", "/v1/verdicts?limit=0"):
-        assert client.get(path, headers=origin).headers["access-control-allow-origin"] == "*"
+    for path in ("/v1/papers", f"/v1/claims/{NOBODY}", "/v1/verdicts?limit=0", "/v1/nothing", "/openapi.json"):
+        for method in ("GET", "HEAD", "DELETE"):
+            headers = client.request(method, path, headers=origin).headers
+            assert headers.get_list("access-control-allow-origin") == ["*"]
+            (exposed,) = headers.get_list("access-control-expose-headers")
+            assert {"X-Request-Id", "Retry-After"} <= set(exposed.split(", "))
+    read = client.post("/v1/papers:batchGet", json={"ids": [PAPER]}, headers=origin).headers
+    assert read.get_list("access-control-allow-origin") == ["*"]
+    assert "X-Request-Id" in read["access-control-expose-headers"]
+    with_key = client.get("/v1/audit", headers=origin)
+    assert with_key.status_code == 200
+    assert "access-control-allow-origin" not in with_key.headers
 
     def preflight(method: str, headers: str) -> int:
         asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers}

@@ -31,7 +31,7 @@ def addresses(client: Api, catalogue: object) -> list[str]:  # noqa: ARG001  # t
     found += ["/v1/reproductions", f"/v1/reproductions/{run}?x=y", f"/v1/reproductions/{run}/course"]
     found += [f"/v1/claims/{claim}", "/v1/drivers"]
     found += [f"/v1/drivers/{DRIVER}", "/v1/exports/verdicts.jsonl", "/v1/exports/verdicts.parquet", "/healthz"]
-    return [*found, "/readyz", "/.well-known/paper-verdicts-signing-key.pem"]
+    return [*found, "/readyz", "/openapi.json", "/.well-known/paper-verdicts-signing-key.pem"]
 
 
 ERRORS = (

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from app.core.quick import quick
 from app.core.settings import LimitSettings
@@ -114,6 +115,48 @@ def test_an_answer_that_breaks_off_has_its_head_and_an_end(connection: socket.so
     came = b"".join(iter(lambda: connection.recv(65_536), b""))
     assert came.startswith(b"HTTP/1.1 200 OK\r\n")
     assert came.endswith(b"\r\n\r\n")
+
+
+class Written(asyncio.Transport):
+    """What a protocol has sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.bytes += bytes(data)
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_an_answer_without_a_body_has_gone_out_when_it_is_complete() -> None:
+    """The next request of the connection may be answered from memory, past whatever waits for the loop's next turn."""
+    sent: list[bytes] = []
+
+    async def ask() -> None:
+        transport, answered = Written(), asyncio.Event()
+
+        async def head(scope: Scope, receive: Receive, send: Send) -> None:
+            await Slow()(scope, receive, send)
+            sent.append(transport.bytes)
+            answered.set()
+
+        config = uvicorn.Config(head, lifespan="off", ws="none", log_config=None)
+        config.load()
+        protocol = quick(LimitSettings())(config=config, server_state=ServerState(), app_state={})
+        protocol.connection_made(transport)
+        protocol.data_received(asked("/").replace(b"GET", b"HEAD"))
+        await answered.wait()
+        protocol.connection_lost(None)
+
+    asyncio.run(asyncio.wait_for(ask(), PATIENCE_S))
+    assert sent[0].startswith(b"HTTP/1.1 200 OK\r\n")
+    assert sent[0].endswith(b"\r\n\r\n")
 
 
 def test_the_leave_to_go_on_comes_before_the_body(connection: socket.socket) -> None:

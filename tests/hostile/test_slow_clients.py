@@ -188,6 +188,12 @@ def test_a_head_without_bound_is_refused(served: Served) -> None:
     assert b" 431 " in received or received == b""
 
 
+def test_an_address_without_bound_is_too_large_and_not_unreadable(served: Served) -> None:
+    with connected(served) as client:
+        client.sendall(b"GET /v1/papers?q=" + b"a" * 66_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert problem(answer(client))[1]["code"] == "headers_too_large"
+
+
 def flood(client: socket.socket, piece: bytes) -> bytes:
     """Send without end, until the service closes the connection; what it said."""
     client.settimeout(PATIENCE_S)
@@ -280,8 +286,11 @@ NO_HTTP: Final = {
 def test_what_two_readers_could_take_for_different_requests_is_refused(served: Served, name: str) -> None:
     with connected(served) as client:
         client.sendall(NO_HTTP[name])
-        status, said = problem(answer(client))
+        received = answer(client)
+    status, said = problem(received)
     assert (status, said["code"]) == (400, "request_unreadable")
+    assert b"\r\nCache-Control: no-store\r\n" in received
+    assert b"Retry-After" not in received  # it is no better later
 
 
 HALF_A_BODY: Final = HEAD + b"Content-Length: 24000\r\n\r\n" + b" " * 12_000

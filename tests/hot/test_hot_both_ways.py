@@ -24,6 +24,7 @@ CODINGS = (
     "zstd;q=0, *",
     "compress",
     "gzip;q=0.001, identity;q=1",
+    "br;q=0.1, gzip",
     "",
 )
 
@@ -103,6 +104,27 @@ def test_from_a_page_of_another_origin(client: Api, addresses: list[str]) -> Non
         with from_memory(client, often=True):
             assert facts(client.get(path, headers=headers)) == expected
         assert dict(client.get(path, headers=headers).headers)["access-control-allow-origin"] == "*"
+
+
+def test_a_read_that_is_meant_for_another_state(client: Api, addresses: list[str]) -> None:
+    for path in addresses:
+        tag = client.get(path).headers["etag"]
+        for named, status in ((tag, 200), ("*", 200), (f"W/{tag}", 412), ('"x"', 412)):
+            expected = facts(by_fastapi(client, path, {"If-Match": named}))
+            assert expected[0] == status
+            assert facts(client.get(path, headers={"If-Match": named})) == expected, (path, named)
+
+
+def test_to_whoever_sends_a_key(client: Api, addresses: list[str]) -> None:
+    for path in addresses:
+        answer = client.get(path, headers={"Accept-Encoding": "identity"})
+        headers = {"Authorization": f"Bearer {client.key}", "Accept-Encoding": "identity"}
+        with from_memory(client, often=True):
+            assert facts(client.get(path, headers=headers)) == facts(answer)
+        for wrong in ("Bearer nonsense", f"Bearer {client.key}x", "Basic eA==", ""):
+            refusal = by_fastapi(client, path, {"Authorization": wrong})
+            assert refusal.status_code == 401
+            assert facts(client.get(path, headers={"Authorization": wrong})) == facts(refusal)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,14 @@ from time import monotonic, sleep
 
 import pytest
 from httpx2 import Response
+from sqlalchemy.exc import OperationalError
 
 from app.core.conditions import LONGEST_WAIT_S, wait_of
 from app.core.db import Database
+from app.core.settings import Settings
 from app.reproductions.lease import confirm_cancel
-from tests.api.helpers import PAPER, Api, ok
+from tests.access.helpers import service
+from tests.api.helpers import PAPER, Api, ok, refused
 from tests.factories.runs import take
 
 pytestmark = pytest.mark.usefixtures("catalogue")
@@ -33,8 +36,9 @@ def wait_until_waiting(client: Api, number: int) -> None:
 
 
 def test_whoever_waits_is_answered_when_the_run_ends(client: Api, path: str) -> None:
-    def ask(_: int) -> Response:
-        return client.get(path, headers={"Prefer": "wait=30"})
+    def ask(number: int) -> Response:
+        key = {"Authorization": f"Bearer {client.key}"} if number % 2 else {}
+        return client.get(path, headers={"Prefer": "wait=30", **key})
 
     with ThreadPoolExecutor(8) as threads:
         answers: list[Future[Response]] = [threads.submit(ask, number) for number in range(8)]
@@ -54,6 +58,32 @@ def test_a_running_one_too(client: Api, database: Database, path: str) -> None:
         with database.unit_of_work() as session:
             confirm_cancel(session, lease)
         assert ok(answer.result())["state"] == "cancelled"
+
+
+def test_where_reading_takes_a_key(client: Api, settings: Settings, path: str) -> None:
+    asked = {"Prefer": "wait=30", "Authorization": f"Bearer {client.key}"}
+    tag = client.get(path, headers={"Accept-Encoding": "identity"}).headers["etag"]
+    with service(settings, reads="keys") as closed, ThreadPoolExecutor(2) as threads:
+        refused(closed.get(path, headers={"Prefer": "wait=30"}), 401, "key_required")
+        answers = [threads.submit(closed.get, path, headers=asked | more) for more in ({}, {"If-None-Match": tag})]
+        wait_until_waiting(closed, 2)
+        ok(client.post(f"{path}/cancel"))
+        for answer in answers:
+            assert ok(answer.result())["state"] == "cancelled"
+            headers = answer.result().headers
+            assert (headers["preference-applied"], headers["cache-control"]) == ("wait=30", "private, no-cache")
+        held = closed.get(path, headers=asked | {"If-None-Match": answers[0].result().headers["etag"]})
+        assert (held.status_code, held.headers["preference-applied"]) == (304, "wait=30")
+
+
+def test_a_problem_is_not_waited_on(client: Api, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("SELECT", {}, Exception())
+
+    monkeypatch.setattr("app.reproductions.endpoints.read_reproduction", away)
+    answer = client.get(path, headers={"Prefer": "wait=30"})
+    refused(answer, 503, "database_unavailable")
+    assert "preference-applied" not in answer.headers
 
 
 def test_after_the_time_the_answer_is_the_present_state(client: Api, path: str) -> None:

@@ -129,6 +129,8 @@ def test_what_asks_for_more_goes_to_the_application(service: ApiProcess) -> None
     assert b"\r\nx-request-id: theirs\r\n" in given
     page = ask(service, get(DOCUMENT, "Origin: https://example.org"), CLOSING)
     assert page.count(b"access-control-allow-origin: *") == 1
+    other = ask(service, get(DOCUMENT, 'If-Match: "another"'), CLOSING)
+    assert other.startswith(b"HTTP/1.1 412")
     body = ask(service, get(DOCUMENT, "Content-Length: 2", "Content-Type: application/json") + b"{}", CLOSING)
     assert body.startswith(b"HTTP/1.1 200")
     refused = ask(service, get(DOCUMENT, "Authorization: Bearer nonsense"), CLOSING)

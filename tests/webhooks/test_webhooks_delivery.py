@@ -20,6 +20,7 @@ from app.core.settings import Settings, WebhookSettings
 from app.reproductions.cancel import cancel_reproduction
 from app.webhooks.prune import prune_deliveries
 from tests.events.running import PATIENCE_S, Running, in_background, running, wait_until
+from tests.factories.deaf import deaf_process
 from tests.factories.drivers import Subject, make_subject
 from tests.factories.forks import Forks
 from tests.factories.keys import make_key
@@ -84,6 +85,23 @@ def test_events_are_brought_signed_and_once(
     assert [[(one["status"], one["error"]) for one in some] for some in attempts] == 3 * [[(204, None)]]
     with pytest.raises(WebhookVerificationError):
         receiver.verified("whsec_" + "A" * 43 + "=")
+
+
+def test_who_is_told_finds_it_in_every_process(
+    client: httpx.Client, receiver: Receiver, database: Database, subject: Subject
+) -> None:
+    register(client, receiver)
+    told: list[bool] = []
+    with deaf_process(database) as may_show_what_was_before:
+
+        def answer(request: BaseHTTPRequestHandler, number: int) -> None:
+            told.append(may_show_what_was_before())
+            status(204)(request, number)
+
+        receiver.answer = answer
+        issue_verdict(database, subject)
+        wait_until(lambda: bool(told))
+    assert not told[0]
 
 
 def test_only_what_was_asked_for_is_told(
