@@ -27,7 +27,8 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def run(forks: Forks, database_url: str, redis_url: str, tmp_path: Path) -> Run:
     """Run `verdicts ARGUMENTS` in a process of its own."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("VERDICTS_")}
+    ours = ("VERDICTS_", "COLUMNS")  # xdist says how wide its workers are
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment |= {"VERDICTS_DATABASE_URL": database_url, "VERDICTS_REDIS_URL": redis_url}
 
     def command(*arguments: str, text: str | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
