@@ -1,9 +1,9 @@
 """Putting up with a service that does not answer for a while, as when it is restarted, of whoever follows a run."""
 
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from itertools import count
+from random import SystemRandom
 from time import monotonic
 from typing import Any, Final, TypeVar
 
@@ -66,7 +66,7 @@ class Patience:
     def _pause_s(self, attempt: int, error: Exception) -> float:
         asked_s = error.retry_after_s if isinstance(error, ProblemError) else None
         most_s = min(self.context.retries.first_s * 2.0 ** min(attempt, 10), LONGEST_PAUSE_S)
-        spread_s = most_s * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
+        spread_s = most_s * SystemRandom().uniform(0.5, 1.0)
         return max(asked_s or 0.0, spread_s)
 
     def _tell(self, outage: Outage | None) -> Program[None]:

@@ -1,9 +1,9 @@
 """When a request is sent again, and after how long."""
 
-import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from random import SystemRandom
 
 import httpx
 
@@ -33,7 +33,7 @@ class Retries:
         """Seconds to wait after this attempt (the first is 0); None where it was the last."""
         if attempt >= self.most or (retry_after_s or 0.0) > self.longest_s:
             return None
-        spread = random.uniform(0.0, min(self.first_s * 2.0**attempt, self.longest_s))  # noqa: S311  # no secret
+        spread = SystemRandom().uniform(0.0, min(self.first_s * 2.0**attempt, self.longest_s))
         return spread if retry_after_s is None else retry_after_s + min(spread, 1.0)
 
 

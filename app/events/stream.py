@@ -1,9 +1,9 @@
 """One answer of text/event-stream: what a client has missed, what happens, and a sign of life while nothing does."""
 
 import asyncio
-import random
 from collections.abc import Sequence
 from contextlib import suppress
+from random import SystemRandom
 from typing import Final
 
 import structlog
@@ -93,7 +93,7 @@ class EventStream(Response):
 
     async def _send(self, send: Send, message: bytes) -> None:
         # Not all at the same time: beats of streams that were told the same would hold up everybody else.
-        beat_s = self._feed.settings.heartbeat_s * random.uniform(0.7, 1.0)  # noqa: S311  # no secret
+        beat_s = self._feed.settings.heartbeat_s * SystemRandom().uniform(0.7, 1.0)
         self.due = min(self._until, asyncio.get_running_loop().time() + beat_s)
         await send({"type": "http.response.body", "body": message, "more_body": True})
 

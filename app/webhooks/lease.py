@@ -4,10 +4,10 @@ Nothing is held in the database while a request is under way: the lease is commi
 process that dies in between leaves its lease to run out, and the delivery is attempted again.
 """
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from random import SystemRandom
 from typing import Final
 from uuid import UUID
 
@@ -113,7 +113,7 @@ def _fail(
     if delivery.tries > len(settings.retries_s) or outcome.error == "forgotten":
         delivery.state, delivery.next_attempt_at = DeliveryState.failed, None
         return
-    wait_s = settings.retries_s[delivery.tries - 1] * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  # no secret
+    wait_s = settings.retries_s[delivery.tries - 1] * SystemRandom().uniform(1 - _JITTER, 1 + _JITTER)
     delivery.next_attempt_at = now + timedelta(seconds=wait_s)
 
 
