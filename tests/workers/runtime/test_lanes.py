@@ -62,8 +62,12 @@ def test_products_of_a_lane_are_split_as_said(inside: int) -> None:
 
 def test_without_a_second_lane_nothing_is_done_ahead_and_the_threads_are_the_processs() -> None:
     begun: list[int] = []
-    each = Lanes().each(lambda item: (begun.append(item), torch.get_num_threads()), range(5))
-    assert next(each) == (None, 3)
+
+    def do(item: int) -> int:
+        begun.append(item)
+        return torch.get_num_threads()
+
+    assert next(Lanes().each(do, range(5))) == 3
     assert begun == [0]
 
 
@@ -104,8 +108,9 @@ def test_whoever_closes_it_waits_for_what_is_at_work_and_for_no_more() -> None:
 
 
 def test_what_does_not_fit_beside_others_is_done_alone() -> None:
-    together, at_work, alone = threading.Barrier(2), set(), []
-    lock = threading.Lock()
+    together, lock = threading.Barrier(2), threading.Lock()
+    at_work: set[int] = set()
+    alone: list[int] = []
 
     def do(item: int) -> int:
         with lock:
