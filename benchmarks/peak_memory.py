@@ -4,8 +4,9 @@ Usage: `python benchmarks/peak_memory.py [--shape large] [--dtype float32] [--ba
 
 A run of the whole split goes through the same batches again and again; what they hold at once depends on the longest
 examples in them. So the split is loaded, tokenised and planned whole, as a run does, and then the batches with the most
-tokens squared are predicted, longest first, and as many others: the peak of the whole run is reached without the hours
-that v3-large takes on a small machine. `--batches 0` predicts all. Bound: 1.25 times the weights plus 1 GiB, of the
+tokens squared are predicted, longest first, and as many others: what batches hold at once is reached without the hours
+that v3-large takes on a small machine. What grows from batch to batch (embeddings that are read, products that are
+compiled for a shape) is not: `--batches 0` predicts all. Bound: 1.25 times the weights plus 1 GiB, of the
 whole resident memory (VmHWM), mapped files included.
 """
 
