@@ -4,7 +4,7 @@ Usage: `python benchmarks/cold_start.py [--shapes large] [--repeats 3]`, with th
 
 Each repeat is a new Python process that does what a worker does with its first run: imports, the split read and
 checked, the checkpoint looked over and hashed, loaded, laid out; all 9,815 pairs tokenised; the first batch predicted
-(on a CPU a quarter of a batch of the token budget, which is how a run begins).
+(on a CPU an eighth of a batch of the token budget beside another, which is how a run begins).
 The shapes are those of benchmarks/evaluator.py, with random weights; `minilm` is the shipped adapter over its base, as
 its driver names it. The split is MNLI validation matched. Where packages were installed without bytecode and none may
 be written (PYTHONDONTWRITEBYTECODE), every process compiles what it imports: `bytecode` in the result says so.
@@ -47,7 +47,8 @@ spec = DriverSpec.model_validate(table)
 root = pathlib.Path(sys.argv[3]).parents[1]
 run = open_run(spec, catalogue=root, cache=root, device="cpu")
 mark("torch, split, checkpoint, tokens")
-first = next(iter(run.batches()))
+batches = run.batches()
+first = next(batches)
 mark("first batch")
 cpu = time.process_time()
 import torch

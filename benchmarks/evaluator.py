@@ -9,12 +9,13 @@ How it measures
 - Each peer runs in a process of its own, answers all texts once to warm up, and then `--repeats` times in turn with the
   others, in rotating order. Ratios are of the least CPU time of the repeats (on a GPU: wall-clock time). With one
   thread, the default, CPU time is work; with more it also counts the waiting at barriers, which grows when other
-  processes are about.
+  processes are about; ours has none, because each thread has a batch of its own.
 - Everybody starts from texts: tokenising counts, planning counts. Ours goes through the product's own parts (checked
   checkpoint, tokenizer.json, planned batches of a token budget, re-check).
 - "ours is" says how many times the speed of a peer ours in strict float32 has.
 - "of peak" is the least number of operations (see evaluator/work.py) per second, over the best rate of a matrix
-  product of the same dtype that the same run measured, by either route (plain, or with blocked weights).
+  product of the same dtype that the same run measured, by either route (plain, or with blocked weights), by one
+  thread or by all.
 - "padding" is the share of padding among the tokens that passed through the model. "peak MiB" is anonymous memory
   while loading and answering: file pages are the page cache's.
 - "differ" counts argmaxes that are not those of transformers.pipeline at batch 1, where its margin is at least 1e-4.

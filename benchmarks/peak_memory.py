@@ -4,8 +4,9 @@ Usage: `python benchmarks/peak_memory.py [--shape large] [--dtype float32] [--ba
 
 A run of the whole split goes through the same batches again and again; what they hold at once depends on the longest
 examples in them. So the split is loaded, tokenised and planned whole, as a run does, and then the batches with the most
-tokens squared are predicted, longest first, and as many others: the peak of the whole run is reached without the hours
-that v3-large takes on a small machine. `--batches 0` predicts all. Bound: 1.25 times the weights plus 1 GiB, of the
+tokens squared are predicted, longest first, and as many others: what batches hold at once is reached without the hours
+that v3-large takes on a small machine. What grows from batch to batch (embeddings that are read, products that are
+compiled for a shape) is not: `--batches 0` predicts all. Bound: 1.25 times the weights plus 1 GiB, of the
 whole resident memory (VmHWM), mapped files included.
 """
 
@@ -32,11 +33,13 @@ from evaluator.texts import MAX_LENGTH, sample_pairs
 from workers.runtime.batching import default_budget, plan_batches
 from workers.runtime.classifier import check_model, load_classifier
 from workers.runtime.devices import make_deterministic
+from workers.runtime.lanes import lanes_of
 from workers.runtime.predictor import Predictor
-folder, shape, dtype, most = pathlib.Path(sys.argv[1]), SHAPES[sys.argv[2]], DType(sys.argv[3]), int(sys.argv[4])
+folder, shape, dtype = pathlib.Path(sys.argv[1]), SHAPES[sys.argv[2]], DType(sys.argv[3])
+most, threads = int(sys.argv[4]), int(sys.argv[5])
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]) << 10
-torch.set_num_threads(1)
+torch.set_num_threads(threads or torch.get_num_threads())
 make_deterministic(0)
 pairs = sample_pairs(shape, 9815, seed=20261123)
 marks = {"imports and texts": peak()}
@@ -50,12 +53,13 @@ lengths = [len(one) for one in examples]
 plan = plan_batches(lengths, budget=default_budget("cpu", classifier.facts.parameters), seed=0)
 ranked = sorted(plan, key=lambda batch: -sum(lengths[at] ** 2 for at in batch))
 chosen = ranked if most == 0 else ranked[:most] + plan[:most]
-predictor = Predictor(classifier)
-for _ in predictor.run(examples, chosen, predictor.quick_logits):
+lanes = lanes_of(torch.device("cpu"), classifier.facts.backend)
+predictor = Predictor(classifier, lanes)
+for _ in predictor.run(examples, chosen, Predictor.quick_logits):
     pass
 marks["predicted"] = peak()
 print(json.dumps({"peaks": marks, "batches": len(chosen), "of": len(plan), "longest": max(lengths),
-    "examples": sum(map(len, chosen)), "halvings": predictor.counts.halvings}))
+    "examples": sum(map(len, chosen)), "halvings": predictor.counts.halvings, "batches_at_once": lanes.count}))
 """
 
 
@@ -65,6 +69,7 @@ def main() -> int:
     parser.add_argument("--shape", default="large", choices=SHAPES)
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--batches", type=int, default=6)
+    parser.add_argument("--threads", type=int, default=0, help="0: as many as torch takes, which is how a worker runs")
     stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M")
     parser.add_argument("--output", type=Path, default=RESULTS / f"peak-memory-{stamp}.json")
     options = parser.parse_args()
@@ -73,6 +78,7 @@ def main() -> int:
         weights = (Path(place) / "model.safetensors").stat().st_size
         weights //= 1 if options.dtype == "float32" else 2
         script = [sys.executable, "-c", _CHILD, place, options.shape, options.dtype, str(options.batches)]
+        script.append(str(options.threads))
         paths = f"{ROOT}:{ROOT / 'benchmarks'}"
         done = subprocess.run(script, check=True, capture_output=True, text=True, env={"PYTHONPATH": paths})
     found: dict[str, Any] = json.loads(done.stdout)
@@ -83,7 +89,11 @@ def main() -> int:
         f"{found['batches']} of {found['of']} batches, {found['examples']} examples, longest {found['longest']} tokens"
     )
     print(f"goal: {peak / 2**20:.0f} <= {bound / 2**20:.0f} MiB: {'reached' if peak <= bound else 'missed'}")
-    document = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine(1), **found}
+    document = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(options.threads),
+        **found,
+    }
     facts = {"shape": options.shape, "dtype": options.dtype, "weights_bytes": weights, "bound_bytes": bound}
     options.output.write_text(json.dumps(document | facts, indent=1) + "\n", "utf-8")
     return int(peak > bound)

@@ -14,6 +14,7 @@ from evaluator.shapes import LABELS
 from evaluator.texts import MAX_LENGTH
 from workers.runtime.batching import plan_batches
 from workers.runtime.classifier import check_model, load_classifier
+from workers.runtime.lanes import lanes_of
 from workers.runtime.precision import AUDIT_EXAMPLES, CALIBRATION_EXAMPLES, Recheck, Trial, try_dtype
 from workers.runtime.predictor import Answer as Answered
 from workers.runtime.predictor import Predictor
@@ -25,15 +26,17 @@ def product_path(folder: Path, device: torch.device, dtype: DType, budget: int) 
     """The answers of the product, and facts that its runs fill in."""
     spec = ClassifierModel(kind="sequence-classification", source=FolderSource(path=str(folder)), max_length=MAX_LENGTH)
     checked = check_model(spec, root=folder, cache=folder)
-    predictor = Predictor(load_classifier(checked, LABELS, device=device, dtype=dtype))
-    facts: dict[str, Any] = {"backend": predictor.classifier.facts.backend, "batch_tokens": budget}
+    classifier = load_classifier(checked, LABELS, device=device, dtype=dtype)
+    predictor = Predictor(classifier, lanes_of(device, classifier.facts.backend))
+    facts: dict[str, Any] = {"backend": classifier.facts.backend, "batch_tokens": budget}
+    facts["batches_at_once"] = predictor.lanes.count
     known: list[Trial] = []
     clock = process_time if device.type == "cpu" else perf_counter
 
     def answer(pairs: list[tuple[str, str]]) -> np.ndarray:
         examples = predictor.classifier.tokenizer.encode([one for one, _ in pairs], [two for _, two in pairs]).examples
         batches = plan_batches([len(example) for example in examples], budget=budget, seed=0)
-        settled: Answered = predictor.exact_logits
+        settled: Answered = Predictor.exact_logits
         if dtype is not DType.float32:
             if not known:
                 if device.type != "cpu":
@@ -44,10 +47,10 @@ def product_path(folder: Path, device: torch.device, dtype: DType, budget: int) 
                 took = clock() - began
                 facts.update(trial=_facts(known[0]), calibration_s=_in_full(known[0], took))
             if known[0].fallback is None and known[0].calibration is not None:
-                settled = Recheck(predictor, known[0].calibration.bound)
+                settled = Recheck(known[0].calibration.bound)
         before = predictor.counts.rechecked
         logits = np.empty((len(pairs), len(LABELS)), dtype=np.float32)
-        for positions, part in predictor.run(examples, batches, settled):
+        for positions, part, _ in predictor.run(examples, batches, settled):
             logits[positions] = part
         facts.update(rechecked=predictor.counts.rechecked - before)
         return logits

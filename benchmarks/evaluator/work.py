@@ -39,6 +39,15 @@ def multiply_rates(device: torch.device) -> dict[str, float]:
     """Operations a second in matrix products, best of several sizes: by dtype, and on a CPU by route, of CPU time."""
     if device.type == "cuda":
         return {name: max(_gpu_rate(sizes, name, device) for sizes in _GPU_SIZES) for name in _GPU_DTYPES}
+    # By all threads together, and by one alone: which is the faster by CPU time, because it waits for no other.
+    threads = torch.get_num_threads()
+    rates = [_cpu_rates(count) for count in {1, threads}]
+    torch.set_num_threads(threads)
+    return {kind: max(some[kind] for some in rates) for kind in rates[0]}
+
+
+def _cpu_rates(threads: int) -> dict[str, float]:
+    torch.set_num_threads(threads)
     rates = {}
     for dtype in (torch.float32, torch.bfloat16):
         for route in ("plain", "blocked"):

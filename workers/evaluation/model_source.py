@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
@@ -19,6 +20,7 @@ from workers.runtime.batching import default_budget, padding_share, plan_batches
 from workers.runtime.cache import warm_models
 from workers.runtime.classifier import CheckedModel, check_model, load_classifier, tokenizer_of
 from workers.runtime.devices import choose_device, device_facts, make_deterministic, require_dtype
+from workers.runtime.lanes import lanes_of
 from workers.runtime.precision import Recheck, Trial, trials, try_dtype
 from workers.runtime.predictor import Answer, Predictor
 from workers.runtime.tokenizing import Tokenized, require_vocabulary, tokenized_slices
@@ -72,7 +74,8 @@ class ModelSource:
             self._batches = with_short_start(plan) if self._device.type == "cpu" else plan
         else:
             self._batches = plan_in_order(self._lengths, order, budget=self._budget, padded=not self._packed)
-        self._predictor = Predictor(self._classifier)
+        lanes = lanes_of(self._device, self._classifier.facts.backend)
+        self._predictor = Predictor(self._classifier, lanes)
         self._trial: Trial | None = None
         self._trial_known = False
         self._trial_key = (key, slice_key, self._budget, inference.seed, order is None)
@@ -102,22 +105,24 @@ class ModelSource:
         answer = self._answer()
         trial = self._trial
         tried = (trial.exact, () if trial.fallback else trial.doubtful) if trial else ()
-        counted: Counter[str] = Counter()
-        for planned in self._batches:
-            keep = wanted[planned]
-            if not keep.any():
-                yield Answers(planned[:0], np.empty(0, np.int16), np.empty((0, labels), np.float32), planned)
-                continue
-            for positions, logits in self._predictor.run(self._tokenized.examples, [planned], answer, *tried):
-                now = Counter(asdict(self._predictor.counts))
-                counts, counted = now - counted, now
+        # What a trial took is counted with the first batch.
+        before = Counter(asdict(self._predictor.counts))
+        asked = [planned for planned in self._batches if wanted[planned].any()]
+        with closing(self._predictor.run(self._tokenized.examples, asked, answer, *tried)) as made:
+            for planned in self._batches:
+                keep = wanted[planned]
+                if not keep.any():
+                    yield Answers(planned[:0], np.empty(0, np.int16), np.empty((0, labels), np.float32), planned)
+                    continue
+                positions, logits, counts = next(made)
                 best = logits[keep].argmax(axis=1).astype(np.int16)
-                yield Answers(positions[keep], best, logits[keep], planned, counts)
+                yield Answers(positions[keep], best, logits[keep], planned, before + Counter(asdict(counts)))
+                before.clear()
 
     def _answer(self) -> Answer:
         """How to answer a batch; a lower dtype is tried first, and used only where it can be trusted."""
         if self._inference.dtype is DType.float32:
-            return self._predictor.exact_logits
+            return Predictor.exact_logits
         # Also where everything is stored already: the evidence says what the answers rest on.
         self._trial_known = self._trial_key in trials
         examples = self._tokenized.examples
@@ -125,8 +130,8 @@ class ModelSource:
             self._trial_key, lambda: try_dtype(self._predictor, examples, self._batches, self._on_step)
         )
         if self._trial.fallback is not None or self._trial.calibration is None:
-            return self._predictor.exact_logits
-        return Recheck(self._predictor, self._trial.calibration.bound)
+            return Predictor.exact_logits
+        return Recheck(self._trial.calibration.bound)
 
     def model_facts(self) -> dict[str, Any]:
         """The files that were loaded, and how."""
@@ -147,6 +152,7 @@ class ModelSource:
             **asdict(device_facts(self._device, self._inference.dtype, self._inference.seed)),
             **asdict(self._predictor.counts),
             "backend": self._classifier.facts.backend,
+            "batches_at_once": self._predictor.lanes.count,
             "batch_tokens": self._budget,
             "tokens": sum(self._lengths),
             "truncated": self._tokenized.truncated,

@@ -17,6 +17,7 @@ batching              a slice cut into batches, the same every time
 backends              the packed path, or transformers
 transformers_backend  any architecture, padded
 packed                the exact path without padding
+lanes                 batches beside each other on a CPU
 predictor             batches to logits, through lack of memory and non-finite values
 precision             lower dtypes with float32's answers
 devices               device, dtype, determinism

@@ -22,7 +22,7 @@ _FLOP: Final = {"cpu": 5e10, "cuda": 4e13}
 """What two cores do in half a second or less, and a large GPU in a second in float32: how long a cancelled run may take
 to notice."""
 
-_SHORT: Final = 4
+_SHORT: Final = 8
 
 
 def default_budget(device: str, parameters: int) -> int:
@@ -67,11 +67,14 @@ def plan_in_order(
 
 
 def with_short_start(plan: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-    """The plan with a quarter of its first batch as a batch of its own: a large model shows its answers sooner."""
+    """The plan with two eighths of its first batch as batches of their own: a large model shows its answers sooner.
+
+    Two, because small machines have two cores, and two batches at work.
+    """
     if not plan or len(plan[0]) < _SHORT:
         return plan
-    quarter = len(plan[0]) // _SHORT
-    return [plan[0][:quarter], plan[0][quarter:], *plan[1:]]
+    part = len(plan[0]) // _SHORT
+    return [plan[0][:part], plan[0][part : 2 * part], plan[0][2 * part :], *plan[1:]]
 
 
 def padding_share(lengths: Sequence[int], batches: Sequence[NDArray[np.int64]]) -> float:

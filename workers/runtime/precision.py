@@ -8,6 +8,7 @@ the same end. What float32 said of their examples is their answer: nothing is co
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.runtime.backend import TokenizedExample
-from workers.runtime.predictor import Logits, Predictor
+from workers.runtime.predictor import Logits, PredictionCounts, Predictor
 from workers.runtime.recent import Recent
 
 CALIBRATION_EXAMPLES: Final = 512
@@ -142,15 +143,22 @@ def _both(
     on_step: Callable[[], None],
 ) -> _Pair | None:
     """The logits in both dtypes; None where the lower one gave a value that is not finite."""
+
+    def tried(positions: NDArray[np.int64]) -> tuple[Logits, Logits, PredictionCounts] | None:
+        one, batch = predictor.alone(), [examples[position] for position in positions]
+        found = one.lower_logits(batch)
+        return None if found is None else (found, one.exact_logits(batch), one.counts)
+
     quick, exact = [], []
-    for positions in parts:
-        on_step()
-        batch = [examples[position] for position in positions]
-        found = predictor.lower_logits(batch)
-        if found is None:
-            return None
-        quick.append(found)
-        exact.append(predictor.exact_logits(batch))
+    with closing(predictor.lanes.each(tried, parts)) as results:
+        for _ in parts:
+            on_step()
+            found = next(results)
+            if found is None:
+                return None
+            quick.append(found[0])
+            exact.append(found[1])
+            predictor.counts.add(found[2])
     return _Pair(np.concatenate(parts), np.concatenate(quick), np.concatenate(exact))
 
 
@@ -177,16 +185,15 @@ def top_two_margin(logits: Logits) -> NDArray[np.float32]:
 class Recheck:
     """Replaces the logits of every example with a margin up to the bound by float32's."""
 
-    predictor: Predictor
     bound: float
 
-    def __call__(self, batch: Sequence[TokenizedExample]) -> Logits:
+    def __call__(self, predictor: Predictor, batch: Sequence[TokenizedExample]) -> Logits:
         """The logits [B, C] of the lower dtype with the doubtful rows made exact."""
-        logits = self.predictor.quick_logits(batch)
+        logits = predictor.quick_logits(batch)
         doubtful = np.flatnonzero(top_two_margin(logits) <= self.bound).tolist()
         if not doubtful:
             return logits
         settled = logits.copy()
-        settled[doubtful] = self.predictor.exact_logits([batch[row] for row in doubtful])
-        self.predictor.counts.rechecked += len(doubtful)
+        settled[doubtful] = predictor.exact_logits([batch[row] for row in doubtful])
+        predictor.counts.rechecked += len(doubtful)
         return settled

@@ -1,7 +1,9 @@
 """Run a classifier over planned batches: logits in the data set's label order, whatever goes wrong on the way."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,10 +12,12 @@ from numpy.typing import NDArray
 from app.protocol.errors import DriverError
 from workers.runtime.backend import Backend, TokenizedExample
 from workers.runtime.classifier import Classifier
+from workers.runtime.lanes import Lanes
 from workers.runtime.memory import is_out_of_memory
 
 Logits = NDArray[np.float32]
-Answer = Callable[[Sequence[TokenizedExample]], Logits]
+Answer = Callable[["Predictor", Sequence[TokenizedExample]], Logits]
+"""`Predictor.exact_logits`, `Predictor.quick_logits`, or a re-check."""
 
 
 @dataclass(slots=True)
@@ -28,13 +32,31 @@ class PredictionCounts:
     rechecked: int = 0
     """Examples whose margin was small in the lower dtype, run again in float32."""
 
+    def add(self, others: "PredictionCounts") -> None:
+        """Count what others counted, too."""
+        for name, number in asdict(others).items():
+            setattr(self, name, getattr(self, name) + number)
+
+
+class Answered(NamedTuple):
+    """One batch: positions int64 [B], logits float32 [B, C] in the data set's label order, and what it took."""
+
+    positions: NDArray[np.int64]
+    logits: Logits
+    counts: PredictionCounts
+
 
 @dataclass(slots=True)
 class Predictor:
     """One classifier at work on one run's examples."""
 
     classifier: Classifier
+    lanes: Lanes = field(default_factory=Lanes)
     counts: PredictionCounts = field(default_factory=PredictionCounts)
+
+    def alone(self) -> "Predictor":
+        """The same with counts of its own, for one batch among others."""
+        return Predictor(self.classifier)
 
     def exact_logits(self, batch: Sequence[TokenizedExample]) -> Logits:
         """Float32 logits [B, C]. Raises DriverError `non_finite_logits`, `out_of_memory`."""
@@ -68,19 +90,27 @@ class Predictor:
         answer: Answer,
         known: Mapping[int, Logits] | None = None,
         doubtful: Collection[int] = (),
-    ) -> Iterator[tuple[NDArray[np.int64], Logits]]:
-        """Each batch's positions in `examples` and its logits, by `answer`: `exact_logits`, or a re-check.
+    ) -> Generator[Answered]:
+        """Each batch, of positions in `examples`, in the order of `batches`; several are at work at once.
 
         Those whose logits [C] are `known` by position are not asked about; the `doubtful` ones among them had been run
         again for that.
         """
-        for positions in batches:
+
+        def answered(positions: NDArray[np.int64]) -> Answered:
             found = [None if known is None else known.get(position) for position in positions.tolist()]
             asked = positions[[one is None for one in found]]
-            logits = answer([examples[position] for position in asked]) if len(asked) else None
-            self.counts.batches += 1
-            self.counts.rechecked += sum(position in doubtful for position in positions.tolist())
-            yield positions, logits if logits is not None and len(asked) == len(positions) else _put(found, logits)
+            one = self.alone()
+            logits = answer(one, [examples[position] for position in asked]) if len(asked) else None
+            one.counts.batches += 1
+            one.counts.rechecked += sum(position in doubtful for position in positions.tolist())
+            whole = logits if logits is not None and len(asked) == len(positions) else _put(found, logits)
+            return Answered(positions, whole, one.counts)
+
+        with closing(self.lanes.each(answered, batches)) as made:
+            for batch in made:
+                self.counts.add(batch.counts)
+                yield batch
 
     def _fitted(self, backend: Backend, batch: Sequence[TokenizedExample]) -> Logits:
         try:

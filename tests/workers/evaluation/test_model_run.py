@@ -1,4 +1,5 @@
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,30 @@ def test_a_resumed_run_gives_what_an_uninterrupted_one_does(toy: Path) -> None:
     assert len(_all(_open(toy, _spec(toy)), frozenset({10**9}))) == _COUNT
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_number_of_threads_changes_no_bit_and_no_order(toy: Path, dtype: str) -> None:
+    spec = _spec(toy, inference={"batch_tokens": 96, "dtype": dtype})
+    one = _open(toy, spec)
+    alone = _all(one)
+    torch.set_num_threads(3)
+    many = _open(toy, spec)
+    assert list(_all(many).items()) == list(alone.items())
+    facts = many.facts()["inference"]
+    assert (facts["batches_at_once"], facts["threads"]) == (3, 3)
+    counted = ("batches", "rechecked", "non_finite", "halvings", "calibration", "audit")
+    assert [facts[name] for name in counted] == [one.facts()["inference"][name] for name in counted]
+    stored = frozenset(list(alone)[:40])
+    assert _all(_open(toy, spec), stored).items() <= alone.items()
+
+
+def test_a_run_that_is_left_early_leaves_no_thread_behind(toy: Path) -> None:
+    torch.set_num_threads(2)
+    for _ in _open(toy, _spec(toy)).batches():
+        assert any(thread.name.startswith("lane") for thread in threading.enumerate())
+        break
+    assert not any(thread.name.startswith("lane") for thread in threading.enumerate())
+
+
 def test_a_slice_is_the_one_that_was_drawn(toy: Path) -> None:
     run = _open(toy, _spec(toy, slice={"kind": "balanced", "size": 61, "seed": 5}))
     assert run.total == 60
@@ -159,7 +184,9 @@ def test_a_slice_is_the_one_that_was_drawn(toy: Path) -> None:
     assert caught.value.code == "slice_too_large"
 
 
-def test_a_model_stops_early_where_its_sequence_decides_and_so_does_a_resumed_run(toy: Path) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_model_stops_early_where_its_sequence_decides_and_so_does_a_resumed_run(toy: Path, threads: int) -> None:
+    torch.set_num_threads(threads)
     claim = {"section": "s", "row": "r", "column": "c", "reported_value": "95.0", "unit": "percent"}
     claim |= {"metric": "accuracy", "quoted_text": "95.0"}
     spec = _spec(toy, claim=claim, decision={"margin": 0.01, "early_stopping": True})
@@ -189,7 +216,9 @@ def test_labels_are_the_data_sets_whatever_the_checkpoints_order(toy: Path, tmp_
     assert all((plain[row][2] + 2) % 3 == moved[row][2] for row in plain)
 
 
-def test_lack_of_memory_changes_no_answer(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_lack_of_memory_changes_no_answer(toy: Path, monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    torch.set_num_threads(threads)
     whole = _all(_open(toy, _spec(toy)))
     run = _open(toy, _spec(toy))
     classifier = run._source._classifier  # type: ignore[attr-defined]

@@ -70,6 +70,7 @@ def test_batches_in_order_are_pieces_of_the_order(lengths: list[int], budget: in
 
 def test_a_short_start_keeps_every_position_in_its_order() -> None:
     plan = [np.arange(9), np.arange(9, 12)]
-    assert [part.tolist() for part in with_short_start(plan)] == [[0, 1], [2, 3, 4, 5, 6, 7, 8], [9, 10, 11]]
+    assert [part.tolist() for part in with_short_start(plan)] == [[0], [1], [2, 3, 4, 5, 6, 7, 8], [9, 10, 11]]
+    assert [len(part) for part in with_short_start([np.arange(27)])] == [3, 3, 21]
     assert with_short_start([np.arange(3)])[0].tolist() == [0, 1, 2]
     assert with_short_start([]) == []

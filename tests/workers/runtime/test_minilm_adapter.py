@@ -46,7 +46,7 @@ def logits(classifier: Classifier, tokenized: Tokenized) -> NDArray[np.float32]:
     plan = plan_batches([len(example) for example in tokenized.examples], budget=1024, seed=0)
     found = np.full((len(_ROWS), 3), np.nan, dtype=np.float32)
     predictor = Predictor(classifier)
-    for positions, part in predictor.run(tokenized.examples, plan, predictor.exact_logits):
+    for positions, part, _ in predictor.run(tokenized.examples, plan, Predictor.exact_logits):
         found[positions] = part
     return found
 

@@ -139,8 +139,8 @@ def test_doubtful_examples_are_made_exact_and_no_answer_differs() -> None:
     predictor = Predictor(classifier(FakeBackend(), FakeBackend(error=0.1)))
     trial = try_dtype(predictor, _EXAMPLES, _PLAN)
     assert trial.calibration is not None
-    recheck = Recheck(predictor, trial.calibration.bound)
-    for positions, logits in predictor.run(_EXAMPLES, _PLAN, recheck):
+    recheck = Recheck(trial.calibration.bound)
+    for positions, logits, _ in predictor.run(_EXAMPLES, _PLAN, recheck):
         np.testing.assert_array_equal(logits.argmax(axis=1), _EXACT[positions].argmax(axis=1))
     margins = top_two_margin(FakeBackend(error=0.1, limit=len(_EXAMPLES)).logits(_EXAMPLES))
     assert predictor.counts.rechecked == np.count_nonzero(margins <= recheck.bound)
@@ -155,9 +155,9 @@ def test_what_was_tried_is_answered_by_float32_and_not_asked_again(stray: float)
     assert len(trial.exact) == CALIBRATION_EXAMPLES + AUDIT_EXAMPLES == sum(exact.sizes) == sum(quick.sizes)
     margins = top_two_margin(FakeBackend(error=stray, limit=len(_EXAMPLES)).logits(_EXAMPLES))
     assert trial.calibration is not None
-    bound, quick_ones = trial.calibration.bound, predictor.quick_logits
+    bound, quick_ones = trial.calibration.bound, Predictor.quick_logits
     assert trial.doubtful == {position for position in trial.exact if margins[position] <= bound}
-    for positions, logits in predictor.run(_EXAMPLES, _PLAN, quick_ones, trial.exact, trial.doubtful):
+    for positions, logits, _ in predictor.run(_EXAMPLES, _PLAN, quick_ones, trial.exact, trial.doubtful):
         tried = [position in trial.exact for position in positions.tolist()]
         np.testing.assert_array_equal(logits[tried], _EXACT[positions[tried]])
         assert (logits != _EXACT[positions]).any(axis=1).tolist() == [not one for one in tried]
@@ -184,7 +184,7 @@ def test_bfloat16_with_recheck_has_float32s_answers(deberta: Path) -> None:
     assert 0 < trial.calibration.largest_change < 1
     assert trial.fallback is None
     changed = 0
-    for positions, logits in predictor.run(examples, plan, Recheck(predictor, trial.calibration.bound)):
+    for positions, logits, _ in predictor.run(examples, plan, Recheck(trial.calibration.bound)):
         exact = predictor.exact_logits([examples[position] for position in positions])
         np.testing.assert_array_equal(logits.argmax(axis=1), exact.argmax(axis=1))
         changed += int(np.count_nonzero((logits != exact).any(axis=1)))

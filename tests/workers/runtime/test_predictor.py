@@ -62,6 +62,6 @@ def test_non_finite_values_in_float32_end_the_run() -> None:
 def test_batches_come_with_their_positions() -> None:
     plan = [np.array([4, 2]), np.array([9])]
     predictor = Predictor(classifier(FakeBackend()))
-    found = list(predictor.run(_BATCH, plan, predictor.exact_logits))
-    assert [positions.tolist() for positions, _ in found] == [[4, 2], [9]]
-    np.testing.assert_array_equal(found[0][1], _EXPECTED[[4, 2]])
+    found = list(predictor.run(_BATCH, plan, Predictor.exact_logits))
+    assert [batch.positions.tolist() for batch in found] == [[4, 2], [9]]
+    np.testing.assert_array_equal(found[0].logits, _EXPECTED[[4, 2]])

@@ -45,7 +45,7 @@ class ContentAttention:
 
     def __call__(self, x: torch.Tensor, packed: Packed) -> torch.Tensor:
         """The mixed rows: [M, d] -> [M, d]."""
-        qkv = self.qkv(x)
+        qkv = self.qkv(x).to(x.dtype)
         mixed = torch.empty_like(x)
         for span in packed.spans:
             for part in span.parts(_ROWS_AT_ONCE.get(x.device.type, 1 << 28)):

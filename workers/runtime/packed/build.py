@@ -62,9 +62,14 @@ class Keeper:
     longest: int | None = None
     """The tokens of the longest example that there will be."""
 
+    @property
+    def beside(self) -> torch.dtype:
+        """Of all that is no product of many rows: on a CPU the lower dtype gains nothing there, and costs exactness."""
+        return torch.float32 if self.device.type == "cpu" else self.dtype
+
     def tensor(self, x: torch.Tensor) -> torch.Tensor:
-        """The tensor on the device in the dtype; shared with the original where nothing changes."""
-        return x.detach().to(self.device, self.dtype).contiguous()
+        """The tensor on the device in the dtype `beside`; shared with the original where nothing changes."""
+        return x.detach().to(self.device, self.beside).contiguous()
 
     @property
     def kernels(self) -> ModuleType | None:
@@ -87,7 +92,8 @@ class Keeper:
         # What is laid out, moved or rounded is copied in any case.
         copied = self.dtype is not torch.float32 or self.device.type != "cpu" or lays_out(self.dtype)
         room = scratch(rows, columns) if copied else torch.empty(rows, columns)
-        return linear(self.tensor(stacked([self._scaled(one) for one in maps], room)), bias, gelu=gelu)
+        weight = stacked([self._scaled(one) for one in maps], room).to(self.device, self.dtype)
+        return linear(weight, bias.to(self.dtype), gelu=gelu)
 
     def many_rows(self, part: nn.Linear, *, gelu: bool = False) -> Product:
         """One linear map of the model as a product."""
@@ -144,7 +150,7 @@ def build(model: Any, keeper: Keeper, *, spend: bool = True) -> PackedModel:  # 
     known = None if embeddings.positions is None else len(embeddings.positions)
     head = kind.head if spend else deepcopy(kind.head)
     return PackedModel(
-        Positions(kind.rule, known), embeddings, layers, last, head.to(keeper.device, keeper.dtype).eval()
+        Positions(kind.rule, known), embeddings, layers, last, head.to(keeper.device, keeper.beside).eval()
     )
 
 

@@ -26,7 +26,7 @@ class DisentangledAttention:
 
     def __call__(self, x: torch.Tensor, packed: Packed) -> torch.Tensor:
         """The mixed rows: [M, d] -> [M, d]."""
-        qkv = self.qkv(x)
+        qkv = self.qkv(x).to(x.dtype)
         mixed = torch.empty_like(x)
         for span in packed.spans:
             table = self.projections.columns(span.length)

@@ -26,7 +26,7 @@ class Norm:
 
     def of_sum(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """The rows of x + y normalised, each [M, d]; y is spent: [M, d]."""
-        return self(y.add_(x))
+        return self(y.to(x.dtype).add_(x))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,10 @@ _ROWS_HINT: Final = 1024
 
 
 def linear(weight: torch.Tensor, bias: torch.Tensor | None, *, gelu: bool = False) -> Product:
-    """The map x [M, K] -> x Wᵀ + b [M, N] for W [N, K], followed by the exact (erf) GELU where asked."""
+    """The map x [M, K] -> x Wᵀ + b [M, N] for W [N, K], followed by the exact (erf) GELU where asked.
+
+    In the dtype of W, whatever that of x.
+    """
     if weight.device.type == "cpu" and _onednn_works(weight.dtype):
         return _blocked_linear(weight, bias, gelu=gelu)
     return plain_linear(weight, bias, gelu=gelu)
@@ -26,7 +29,7 @@ def plain_linear(weight: torch.Tensor, bias: torch.Tensor | None, *, gelu: bool 
     """As `linear`, with the weights as they are: for so few rows that a second layout does not pay."""
 
     def product(x: torch.Tensor) -> torch.Tensor:
-        y = functional.linear(x, weight, bias)
+        y = functional.linear(x.to(weight.dtype), weight, bias)
         return functional.gelu(y) if gelu else y
 
     return product
@@ -49,10 +52,11 @@ def streamed_linear(parts: Sequence[Scaled], bias: torch.Tensor, *, gelu: bool =
 
 def _blocked_linear(weight: torch.Tensor, bias: torch.Tensor | None, *, gelu: bool) -> Product:
     blocked = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS_HINT)  # noqa: SLF001 - no public name exists
+    dtype = weight.dtype
     after: tuple[str, list[float], str] = ("gelu", [], "none") if gelu else ("none", [], "")
 
     def product(x: torch.Tensor) -> torch.Tensor:
-        y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, blocked, bias, *after)  # noqa: SLF001 - as above
+        y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x.to(dtype), blocked, bias, *after)  # noqa: SLF001 - as above
         return y
 
     return product

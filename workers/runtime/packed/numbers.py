@@ -1,7 +1,7 @@
 """Weights that a model reads only when it needs them, and the memory that they pass through."""
 
 from collections.abc import Sequence
-from threading import local
+from threading import Lock, local
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -56,6 +56,7 @@ class Rows:
         self._there = np.zeros(stored.shape[0], dtype=np.bool_)
         # Untouched pages of it take no memory.
         self.table = torch.empty(stored.shape)
+        self._lock = Lock()
 
     def read(self, out: torch.Tensor | None = None) -> torch.Tensor:
         """The whole table, as Numbers has it."""
@@ -64,10 +65,11 @@ class Rows:
     def fill(self, ids: torch.Tensor) -> None:
         """Have the rows of these ids (int64 [M], on the CPU) in the table."""
         asked = ids.numpy()
-        missing = np.unique(asked[~self._there[asked]])
-        if len(missing):
-            self.table[torch.from_numpy(missing)] = self._stored.read_rows(missing.tolist())
-            self._there[missing] = True
+        with self._lock:
+            missing = np.unique(asked[~self._there[asked]])
+            if len(missing):
+                self.table[torch.from_numpy(missing)] = self._stored.read_rows(missing.tolist())
+                self._there[missing] = True
 
 
 class _Scratch(local):

@@ -46,6 +46,10 @@ def _spread(longest: int) -> int:
     return 1 << (longest - 1).bit_length()
 
 
+def _reach(spread: torch.Tensor) -> int:
+    return (spread.shape[2] - _WHOLE) // 2
+
+
 @dataclass(slots=True)
 class Projections:
     """One layer's projections of the relative positions: they depend on weights alone."""
@@ -74,12 +78,12 @@ class Projections:
         return self._columns(longest, -(-(2 * longest - 1) // _WHOLE) * _WHOLE)
 
     def _columns(self, longest: int, count: int) -> torch.Tensor:
-        reach = 0 if self._spread is None else (self._spread.shape[2] - _WHOLE) // 2
-        if self._spread is None or reach < longest:
-            reach = _spread(longest)
-            self._spread = self._spread_to(reach)
-        start = reach - longest
-        return self._spread[:, :, start : start + count]
+        # Looked at once: batches in other threads may put a larger one there meanwhile.
+        spread = self._spread
+        if spread is None or _reach(spread) < longest:
+            spread = self._spread = self._spread_to(_spread(longest))
+        start = _reach(spread) - longest
+        return spread[:, :, start : start + count]
 
     def _spread_to(self, longest: int) -> torch.Tensor:
         # One more and _WHOLE more than distances are needed: an even number, and room for what columns() adds.
