@@ -66,9 +66,12 @@ class Follower:
         """The same without a word about the way back, for who stops the run by stopping everything."""
         with _shown(self._source) as shown:
             watch = Watch(self._patience_s, _Away(shown))
-            last = None
+            last, setback = None, None
             for run in self._source.updates(run_id, watch):
                 shown.see(run)
+                if (words := _setback(run)) not in {None, setback}:
+                    shown.say(words)
+                    setback = words
                 last, self._is_seen = run, True
             assert last is not None  # noqa: S101  # a run that exists is seen at least once
             if last.verdict_id is None:
@@ -169,6 +172,13 @@ class _Lines:
     def say(self, words: str) -> None:
         """A line."""
         aside.print(plain(words), highlight=False, markup=False, soft_wrap=True)
+
+
+def _setback(run: Reproduction) -> str | None:
+    """Why it waits again, where an attempt has failed of what may pass."""
+    if run.done or run.error is None or run.state != "queued":
+        return None
+    return f"attempt {run.attempt} of {run.max_attempts} failed, and it is tried again: {run.error.detail}"
 
 
 def _name(run: Reproduction) -> str:

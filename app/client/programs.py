@@ -1,5 +1,6 @@
 """What the client does with a call: sends it again where that helps, asks for what is new only, walks pages."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import wraps
@@ -22,6 +23,7 @@ Item = TypeVar("Item")
 PAGE: Final = 100
 _UNCHANGED: Final = 304
 _FIRST_REFUSAL: Final = 400
+_ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,8 @@ def refuse(request: Request, response: Response) -> None:
 
 
 def _unreachable(context: Context, error: httpx.RequestError) -> str:
-    return f"{context.server} does not answer: {error or type(error).__name__}"
+    why = _ERRNO.sub("", str(error)) or type(error).__name__
+    return f"{context.server} does not answer: {why}"
 
 
 def _walk(context: Context, call: Call[Page[Item]]) -> Program[None]:

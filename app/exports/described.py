@@ -96,9 +96,11 @@ def value_of(subject: Subject) -> float:
 
 
 def interval_of(subject: Subject) -> list[float] | None:
-    """The 95 % interval in the claim's unit."""
+    """The 95 % interval in the claim's unit; None where it is not known, or where every item was measured."""
     interval = (subject.verdict.decision or {}).get("interval_95")
-    return [in_unit(end, subject.claim.unit) for end in interval] if interval else None
+    if not interval or interval[0] == interval[1]:
+        return None
+    return [in_unit(end, subject.claim.unit) for end in interval]
 
 
 def _digest(folder: str, file: str, digest: object) -> Iterator[Digest]:

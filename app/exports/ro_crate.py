@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from app.exports.described import Digest, data_of, files_of, in_unit, model_of, value_of
+from app.exports.described import Digest, data_of, files_of, in_unit, interval_of, model_of, value_of
 from app.exports.model_index import hub_url, paper_url
 from app.exports.subject import Subject
 
@@ -102,7 +102,7 @@ def _verdict(subject: Subject, address: str | None) -> Entity:
         "confidence": verdict.confidence,
         "score": in_unit(verdict.score, claim.unit),
         "estimate": value_of(subject) if decision else None,
-        "interval_95": decision.get("interval_95"),
+        "interval_95": interval_of(subject),
         "protocol_match": verdict.protocol_match,
         "protocol_axes": verdict.protocol_axes,
         "rule_version": decision.get("rule_version"),

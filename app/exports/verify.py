@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import ValidationError
 from securesystemslib.signer import Key
 
-from app.exports.predicate import PREDICATE_TYPE, PREDICTIONS, Predicate, Statement
+from app.exports.predicate import PREDICATE_TYPE, PREDICTIONS, AttestedDecision, Predicate, Statement
 from app.exports.signing import SignatureError, open_envelope
 from app.statistics.metrics import MetricName
 from app.verdicts.decide import (
@@ -180,7 +180,8 @@ def _decide_again(predicate: Predicate) -> None:
         raise RecomputationError(msg) from error
     different = list(_differences(predicate, measurement, again))
     if different:
-        msg = f"the evidence gives another {', '.join(different)} than the attestation states: {_summary(again)}"
+        both = f"{_summary(again)}, and not {_summary(stated)}"
+        msg = f"the evidence gives another {', '.join(different)} than the attestation states: {both}"
         raise RecomputationError(msg)
 
 
@@ -252,5 +253,5 @@ def _same(one: float, other: float) -> bool:
     return isclose(one, other, rel_tol=_CLOSE, abs_tol=_CLOSE)
 
 
-def _summary(again: Decision) -> str:
-    return f"{again.status}, confidence {again.confidence:g}, estimate {again.estimate:.6f}"
+def _summary(one: Decision | AttestedDecision) -> str:
+    return f"{one.status}, confidence {one.confidence:g}, estimate {one.estimate:.6f}"
