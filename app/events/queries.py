@@ -60,7 +60,8 @@ def first_position(session: Session) -> int:
 def read_events(session: Session, wanted: Wanted, *, after: int, upto: int, limit: int) -> list[Told]:
     """The events behind `after` up to `upto`, in their order, `limit` of them at most.
 
-    A run is told as it was then; a verdict as it was issued, or as it was superseded.
+    A run is told as it was then; a verdict as it was issued, or as it was superseded. What is forgotten between the two
+    reads, because it has become too old, is left out.
     """
     query = select(Event).where(Event.position > after, Event.position <= upto, *_conditions(wanted))
     rows = session.scalars(query.order_by(Event.position).limit(limit)).all()
@@ -76,6 +77,7 @@ def read_events(session: Session, wanted: Wanted, *, after: int, upto: int, limi
             position=row.position,
         )
         for row in rows
+        if row.position in runs or row.verdict_id in verdicts
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import text, update
+from sqlalchemy.event import listens_for
 
 from app.core.db import Database
 from app.core.queue import Doorbell
@@ -231,6 +232,20 @@ def test_old_events_are_forgotten_but_for_the_newest_of_them(database: Database,
     with database.unit_of_work() as session:
         assert prune_events(session, 30) == 0
         assert (first_position(session), last_position(session)) == (3, 5)
+
+
+def test_what_is_forgotten_while_it_is_read_is_left_out(database: Database, subject: Subject) -> None:
+    for _ in range(3):
+        ask(database, subject, force=True)
+    age(database, 3, 2)
+
+    @listens_for(database.engine, "after_cursor_execute", once=True)
+    def forget(*_: object) -> None:
+        with database.unit_of_work() as session:
+            assert prune_events(session, 1) == 2
+
+    with database.unit_of_work() as session:
+        assert [told.position for told in read_events(session, Wanted(), after=0, upto=3, limit=10)] == [3]
 
 
 def test_the_sweep_does_it(database: Database, subject: Subject) -> None:
