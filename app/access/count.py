@@ -24,7 +24,12 @@ class Count:
     @property
     def limit_field(self) -> str:
         """Its item in `RateLimit`."""
-        return f'"{self.policy}";r={self.remaining};t={self.reset_s}'
+        return limit_format(self.policy) % (self.remaining, self.reset_s)
+
+
+def limit_format(policy: str) -> str:
+    """An item of `RateLimit`, for what is left and the seconds until all is."""
+    return f'"{policy}";r=%d;t=%d'
 
 
 def standing(counts: Iterable[Count]) -> dict[str, str]:
@@ -37,11 +42,11 @@ def standing(counts: Iterable[Count]) -> dict[str, str]:
 
 
 class Told:
-    """The headers of one limit, made for every answer: a tenth of what `headers_of` takes."""
+    """The headers of one limit, made for every answer: in a quarter of what `headers_of` and its counts take."""
 
     def __init__(self, policy: str, limit: int) -> None:
         self._policy = (b"ratelimit-policy", Count(policy, limit, 0, 0).policy_field.encode())
-        self._stands = f'"{policy}";r=%d;t=%d'.encode()
+        self._stands = limit_format(policy).encode()
 
     def headers(self, remaining: int, reset_s: int) -> list[tuple[bytes, bytes]]:
         """As ASGI has them."""

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.listing import print_list
-from app.cli.lists import audit_list
+from app.cli.lists import audit_list, show_page
 from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, ServerOption
 from app.cli.source import LOG, source_of
 from app.client.models import AuditEntry, Page
@@ -23,8 +22,4 @@ def audit(
     """Show who changed what, newest first."""
     with source_of(LOG, server, key, data_dir) as source:
         text = source.audit(subject, limit, cursor)
-    if as_json:
-        typer.echo(text)
-        return
-    page = Page[AuditEntry].model_validate_json(text)
-    print_list(audit_list(page.items), "no changes", more=page.next_cursor is not None)
+    show_page(text, Page[AuditEntry], audit_list, "no changes", as_json=as_json)

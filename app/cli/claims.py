@@ -8,8 +8,7 @@ import typer
 
 from app.cli.failures import UNREACHABLE, CommandError
 from app.cli.lazy import Passing
-from app.cli.listing import print_list
-from app.cli.lists import claims_list
+from app.cli.lists import claims_list, show_page
 from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, PaperArgument, ServerOption
 from app.cli.plain import plain
 from app.cli.show import console
@@ -51,11 +50,7 @@ def list_(
     """List a paper's claims; * is the headline claim."""
     with source_of(CLAIMS, server, key, data_dir) as source:
         text = source.claims(paper, limit)
-    if as_json:
-        typer.echo(text)
-        return
-    page = Page[Claim].model_validate_json(text)
-    print_list(claims_list(page.items), "no claims", more=page.next_cursor is not None)
+    show_page(text, Page[Claim], claims_list, "no claims", as_json=as_json)
 
 
 @claims.command("import")

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.listing import print_list
-from app.cli.lists import drivers_list
+from app.cli.lists import drivers_list, show_page
 from app.cli.options import DataDirOption, JsonOption, KeyOption, ServerOption
 from app.cli.source import DRIVERS, source_of
 from app.client.models import Driver, Page
@@ -23,8 +22,4 @@ def drivers(
         if load:
             source.load_drivers()
         text = source.drivers()
-    if as_json:
-        typer.echo(text)
-        return
-    page = Page[Driver].model_validate_json(text)
-    print_list(drivers_list(page.items), "no drivers")
+    show_page(text, Page[Driver], drivers_list, "no drivers", as_json=as_json, has_limit=False)

@@ -142,9 +142,8 @@ class _Bar:
         )
 
     def _estimate(self, run: Reproduction) -> str:
-        if (
-            run.done or run.estimate is None
-        ):  # its interval is for watching; the verdict that follows has its own, or none
+        # Its interval is for watching: the verdict that follows the end has its own, or none.
+        if run.done or run.estimate is None:
             return ""
         if self._notation is None:
             self._notation = self._source.notation(run.claim_id)

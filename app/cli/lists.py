@@ -1,15 +1,36 @@
 """What is listed in a terminal: papers, claims, drivers, runs, webhooks, changes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
+import typer
 from rich.text import Text
 
-from app.cli.listing import Column, Listing
+from app.cli.listing import Column, Listing, print_list
 from app.cli.numbers import shown
 from app.cli.show import any_text, status_text
 from app.cli.stage import stage_of
-from app.client.models import AuditEntry, Claim, Driver, PaperSummary, Reproduction, Webhook
+from app.client.models import AuditEntry, Claim, Driver, Page, PaperSummary, Reproduction, Webhook
 from app.statistics.written import Notation
+
+Item = TypeVar("Item")
+
+
+def show_page(
+    text: str,
+    page: type[Page[Item]],
+    listed: Callable[[list[Item]], Listing],
+    none: str,
+    *,
+    as_json: bool,
+    has_limit: bool = True,
+) -> None:
+    """Print a page, as the JSON that it came as or as a list; that there are more only where a limit can be said."""
+    if as_json:
+        typer.echo(text)
+        return
+    read = page.model_validate_json(text)
+    print_list(listed(read.items), none, more=has_limit and read.next_cursor is not None)
 
 
 def papers_list(papers: Iterable[PaperSummary]) -> Listing:

@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from app.cli.document_panel import document_panel, standing
-from app.cli.listing import print_list
-from app.cli.lists import papers_list
+from app.cli.lists import papers_list, show_page
 from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, PaperArgument, ServerOption
 from app.cli.show import console
 from app.cli.source import PAPERS, VERDICTS, source_of
@@ -24,11 +23,7 @@ def papers(
     """List papers, newest verdict first."""
     with source_of(PAPERS, server, key, data_dir) as source:
         text = source.papers(q, limit)
-    if as_json:
-        typer.echo(text)
-        return
-    page = Page[PaperSummary].model_validate_json(text)
-    print_list(papers_list(page.items), "no papers", more=page.next_cursor is not None)
+    show_page(text, Page[PaperSummary], papers_list, "no papers", as_json=as_json)
 
 
 def show(

@@ -7,8 +7,7 @@ import typer
 
 from app.cli.failures import UNEXPECTED_VERDICT, CommandError
 from app.cli.follow import PATIENCE_S, Follower
-from app.cli.listing import print_list
-from app.cli.lists import runs_list
+from app.cli.lists import runs_list, show_page
 from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, PaperArgument, ServerOption, id_of
 from app.cli.show import console
 from app.cli.source import RUNS, source_of
@@ -78,11 +77,7 @@ def runs(
     """List runs, newest first, and how far they are."""
     with source_of(RUNS, server, key, data_dir) as source:
         text = source.runs(paper, state, limit)
-    if as_json:
-        typer.echo(text)
-        return
-    page = Page[Reproduction].model_validate_json(text)
-    print_list(runs_list(page.items), "no runs", more=page.next_cursor is not None)
+    show_page(text, Page[Reproduction], runs_list, "no runs", as_json=as_json)
 
 
 def cancel(

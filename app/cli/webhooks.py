@@ -7,8 +7,7 @@ from uuid import UUID
 import typer
 
 from app.cli.lazy import Passing
-from app.cli.listing import print_list
-from app.cli.lists import webhooks_list
+from app.cli.lists import show_page, webhooks_list
 from app.cli.options import DataDirOption, JsonOption, KeyOption, ServerOption, id_of
 from app.cli.source import WEBHOOKS, source_of
 from app.client.models import Page, Webhook, WebhookCreated
@@ -55,11 +54,7 @@ def list_(
     """List everybody's webhooks, newest first; with a key, those that it may see."""
     with source_of(WEBHOOKS, server, key, data_dir) as source:
         text = source.webhooks(_MOST)
-    if as_json:
-        typer.echo(text)
-        return
-    page = Page[Webhook].model_validate_json(text)
-    print_list(webhooks_list(page.items), "no webhooks")
+    show_page(text, Page[Webhook], webhooks_list, "no webhooks", as_json=as_json, has_limit=False)
 
 
 @webhooks.command()

@@ -40,15 +40,8 @@ _SHOWN: Final = {
     "estimate": Verdict.decision,
 }
 """The columns by what they are called where a verdict is shown: of a page, whole objects cost twice as much."""
-_CITED: Final = {
-    "section": Claim.section,
-    "row": Claim.row,
-    "column": Claim.column,
-    "reported_value": Claim.reported_value,
-    "reported_metric": Claim.reported_metric,
-    "quoted_text": Claim.quoted_text,
-    "pdf_page": Claim.pdf_page,
-    "notes": Claim.notes,
+_CITED: Final[dict[str, Any]] = {
+    name: getattr(Claim, name) for name in ClaimCitation.model_fields if name != "paper_arxiv_id"
 }
 _READ = (
     select(*_SHOWN.values(), Paper.arxiv_id, PaperVersion.version, *_CITED.values())
@@ -185,7 +178,7 @@ def _starting(wanted: VerdictFilter, paper: Paper | None, before: Place | None) 
 
 def _filtered(session: Session, wanted: VerdictFilter, paper: Paper | None) -> Select[*tuple[Any, ...]]:
     query = _READ
-    if wanted.paper is not None and paper is not None:
+    if wanted.paper is not None and paper is not None:  # both or neither
         query = query.where(Verdict.paper_id == paper.id)
         if wanted.paper.version is not None:
             query = query.where(Verdict.paper_version_id == find_version(session, paper, wanted.paper.version).id)

@@ -67,13 +67,7 @@ class ModelSource:
         require_vocabulary(self._tokenized, self._classifier.vocabulary)
         self._budget = inference.batch_tokens or default_budget(self._device.type, self._classifier.facts.parameters)
         self._lengths = [len(example) for example in self._tokenized.examples]
-        # Planned over the whole slice even when part of it is done: the same example is always in the same batch,
-        # so a resumed run gives the same bits as an uninterrupted one.
-        if order is None:
-            plan = plan_batches(self._lengths, budget=self._budget, seed=inference.seed)
-            self._batches = with_short_start(plan) if self._device.type == "cpu" else plan
-        else:
-            self._batches = plan_in_order(self._lengths, order, budget=self._budget, padded=not self._packed)
+        self._batches = self._planned(order)
         lanes = lanes_of(self._device, self._classifier.facts.backend)
         self._predictor = Predictor(self._classifier, lanes)
         self._trial: Trial | None = None
@@ -94,6 +88,14 @@ class ModelSource:
             return tokenizer.encode([split.texts[row] for row in rows], pairs)
 
         return tokenized_slices.get(slice_key, encode), perf_counter() - began
+
+    def _planned(self, order: NDArray[np.int64] | None) -> list[NDArray[np.int64]]:
+        # Over the whole slice even when part of it is done: the same example is always in the same batch, so a resumed
+        # run gives the same bits as an uninterrupted one.
+        if order is not None:
+            return plan_in_order(self._lengths, order, budget=self._budget, padded=not self._packed)
+        plan = plan_batches(self._lengths, budget=self._budget, seed=self._inference.seed)
+        return with_short_start(plan) if self._device.type == "cpu" else plan
 
     @property
     def _packed(self) -> bool:
