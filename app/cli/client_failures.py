@@ -1,7 +1,16 @@
 """What the client's errors come to at the command line."""
 
 from app.cli.advice import advised
-from app.cli.failures import NO_VERDICT, NOT_FOUND, REFUSED, UNREACHABLE, Failure, failure_of
+from app.cli.failures import (
+    MISTYPED,
+    NO_VERDICT,
+    NOT_FOUND,
+    REFUSED,
+    UNREACHABLE,
+    WRONG_USAGE,
+    Failure,
+    failure_of,
+)
 from app.client import (
     ClientError,
     NotFoundError,
@@ -34,4 +43,6 @@ def _code_of(error: ClientError) -> int:
             return NOT_FOUND
         case UnavailableError() | UnreachableError() | UnexpectedAnswerError():
             return UNREACHABLE
+        case ProblemError() if error.code in MISTYPED:
+            return WRONG_USAGE
     return REFUSED

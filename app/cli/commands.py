@@ -10,9 +10,10 @@ from app.cli.lazy import Entry, Lazy, LazyGroup
 from app.cli.options import DataDirOption, GivenKeyOption, GivenServerOption
 
 EXIT_CODES: Final = """
-Exit codes: 0 done; 1 refused; 2 wrong usage; 3 no such thing; 4 the run ended without a verdict; 5 the service, its
-database or a file cannot be reached; 6 the verdict is not the one that --expect names; 7 an attestation's signature is
-wrong or missing; 8 a file is not the attested one; 9 the evidence decides otherwise; 130 interrupted.
+Exit codes: 0 done; 1 refused; 2 wrong usage, also an id or a number that cannot be; 3 no such thing; 4 the run ended
+without a verdict; 5 the service, its database or a file cannot be reached; 6 the verdict is not the one that --expect
+names; 7 an attestation's signature is wrong or missing; 8 a file is not the attested one; 9 the evidence decides
+otherwise; 130 interrupted.
 """
 _TABLE: Final = (
     ("up", "up", "up", "Start everything: servers, migration, API and worker."),

@@ -1,6 +1,7 @@
 """What a failed command says, and with which exit code.
 
-0 done · 1 refused (the request makes no sense, or contradicts what is stored) · 2 wrong usage · 3 no such thing
+0 done · 1 refused (the request makes no sense, or contradicts what is stored)
+2 wrong usage: also an id, a number or a cursor that cannot be, whoever finds that out · 3 no such thing
 4 the run ended without a verdict · 5 the service, its database or its files cannot be reached
 6 the verdict is not the expected one
 7 an attestation's signature is wrong or missing · 8 a file is not the attested one · 9 the evidence decides otherwise
@@ -14,6 +15,7 @@ from typing import Final, NamedTuple
 from app.cli.plain import plain
 
 REFUSED: Final = 1
+WRONG_USAGE: Final = 2
 NOT_FOUND: Final = 3
 NO_VERDICT: Final = 4
 UNREACHABLE: Final = 5
@@ -22,6 +24,8 @@ SIGNATURE_WRONG: Final = 7
 DIGEST_MISMATCH: Final = 8
 RECOMPUTATION_DIFFERS: Final = 9
 INTERRUPTED: Final = 130
+MISTYPED: Final = frozenset({"paper_id_malformed", "version_not_meant", "cursor_invalid"})
+"""Problems, by their codes, that are about how an argument or an option is written."""
 
 
 class CommandError(Exception):

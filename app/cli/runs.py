@@ -8,7 +8,17 @@ import typer
 from app.cli.failures import UNEXPECTED_VERDICT, CommandError
 from app.cli.follow import PATIENCE_S, Follower
 from app.cli.lists import runs_list, show_page
-from app.cli.options import DataDirOption, JsonOption, KeyOption, LimitOption, PaperArgument, ServerOption, id_of
+from app.cli.options import (
+    DataDirOption,
+    JsonOption,
+    KeyOption,
+    LimitOption,
+    PaperArgument,
+    ServerOption,
+    id_of,
+    paper_of,
+    slug_of,
+)
 from app.cli.show import console
 from app.cli.source import RUNS, source_of
 from app.cli.stage import stage_of
@@ -27,14 +37,16 @@ PatienceOption = Annotated[
 
 def reproduce(
     paper: PaperArgument,
-    driver: Annotated[str | None, typer.Option(help="Which driver; needed where a claim has several.")] = None,
+    driver: Annotated[
+        str | None, typer.Option(parser=slug_of, metavar="NAME", help="Which driver; needed where a claim has several.")
+    ] = None,
     claim: Annotated[
         UUID | None, typer.Option(parser=id_of, metavar="ID", help="Which claim; default: the headline claim.")
     ] = None,
     kind: Annotated[
         Literal["POST", "PRE"], typer.Option(help="Check the paper before (PRE) or after its publication.")
     ] = "POST",
-    slice_size: Annotated[int | None, typer.Option(min=1, help="Measure so many examples.")] = None,
+    slice_size: Annotated[int | None, typer.Option(min=1, max=10_000_000, help="Measure so many examples.")] = None,
     priority: Annotated[int, typer.Option(min=0, max=9, help="0 is served first.")] = 5,
     force: Annotated[bool, typer.Option(help="A run of its own, even while the same is in flight.")] = False,  # noqa: FBT002
     wait: Annotated[bool, typer.Option(help="Follow the run and print its verdict.")] = False,  # noqa: FBT002
@@ -63,7 +75,7 @@ def reproduce(
 
 
 def runs(
-    paper: Annotated[str | None, typer.Option(metavar="PAPER", help="Only of this paper.")] = None,
+    paper: Annotated[str | None, typer.Option(parser=paper_of, metavar="PAPER", help="Only of this paper.")] = None,
     state: Annotated[
         Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"] | None,
         typer.Option(help="Only in this state."),

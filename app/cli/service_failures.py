@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 from app.backup.errors import BackupError
 from app.catalogue.errors import CatalogueError
 from app.cli.advice import advised
-from app.cli.failures import NOT_FOUND, REFUSED, UNREACHABLE, Failure, failure_of
+from app.cli.failures import MISTYPED, NOT_FOUND, REFUSED, UNREACHABLE, WRONG_USAGE, Failure, failure_of
 from app.core.errors import AppError
 
 _HTTP_NOT_FOUND: Final = 404
@@ -15,7 +15,8 @@ _HTTP_NOT_FOUND: Final = 404
 
 @failure_of.register
 def _(error: AppError) -> Failure:
-    return Failure(advised(error.code, error.detail), NOT_FOUND if error.status == _HTTP_NOT_FOUND else REFUSED)
+    code = NOT_FOUND if error.status == _HTTP_NOT_FOUND else WRONG_USAGE if error.code in MISTYPED else REFUSED
+    return Failure(advised(error.code, error.detail), code)
 
 
 @failure_of.register
