@@ -61,13 +61,13 @@ def _(error: CommandError) -> Failure:
 def exit_code_of(error: Exception) -> int | None:
     """Say what is wrong, in one line on stderr or a few, and return the exit code; None where nobody foresaw it.
 
-    What was added to the error on its way (its notes) follows, a line each.
+    What was added to the error on its way (its notes) follows.
     """
     failure = failure_of(error)
     if failure is None:
         return None
     notes: tuple[str, ...] = tuple(getattr(error, "__notes__", ()))
-    first, *more = [*failure.words.splitlines(), *notes]
+    first, *more = [*failure.words.splitlines(), *(line for note in notes for line in note.splitlines())]
     sys.stderr.write(f"verdicts: {plain(first)}\n")
     sys.stderr.writelines(f"  {plain(line)}\n" for line in more)
     return failure.code

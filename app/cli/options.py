@@ -47,10 +47,7 @@ PaperArgument = Annotated[str, typer.Argument(metavar="PAPER", parser=paper_of, 
 def slug_of(text: str) -> str:
     """A driver's name as it is typed. Raises typer.BadParameter."""
     if not _SLUG.fullmatch(text):
-        message = (
-            f"{text!r} is no driver: their names have small letters, digits and hyphens, like minilm-mnli-full; "
-            "`verdicts drivers` lists them"
-        )
+        message = f"{text!r} is no driver: their names have small letters, digits and hyphens, like minilm-mnli-full"
         raise typer.BadParameter(message)
     return text
 

@@ -19,7 +19,7 @@ from app.cli.options import (
     paper_of,
     slug_of,
 )
-from app.cli.show import console
+from app.cli.show import console, say_command
 from app.cli.source import RUNS, source_of
 from app.cli.stage import stage_of
 from app.cli.verdict_panel import verdict_panel
@@ -68,7 +68,11 @@ def reproduce(
         follower = Follower(source, patience, server, data_dir)
         if not wait:
             words = f"run {run.id} is {stage_of(run)}" + (" (the same one was in flight)" if joined else "")
-            typer.echo(text if as_json else f"{words}; to follow it: {follower.again(run.id)}")
+            if as_json:
+                typer.echo(text)
+                return
+            typer.echo(f"{words}; to follow it:")
+            say_command(follower.again(run.id))
             return
         text = follower.follow(run.id, known=True)
     _conclude(text, expect, as_json=as_json)

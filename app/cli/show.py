@@ -26,6 +26,11 @@ def any_text(text: str, style: str = "") -> Text:
     return Text(plain(text), style=style)
 
 
+def say_command(command: str) -> None:
+    """A command to be copied: alone on its line, which nothing but the terminal itself breaks."""
+    console.print(Text(f"  {plain(command)}"), soft_wrap=True)
+
+
 def boxed(title: str, lines: Iterable[RenderableType]) -> Panel:
     """Lines about one thing, in a box."""
     return Panel(Group(*lines), title=any_text(title), title_align="left", width=min(100, console.width))

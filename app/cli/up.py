@@ -11,13 +11,14 @@ import httpx
 import typer
 
 from app.catalogue.load import load_catalogue
+from app.cli.advice import itself, where
 from app.cli.connection import settings_of
 from app.cli.devices import worker_services
 from app.cli.failures import UNREACHABLE, CommandError
 from app.cli.first_runs import reproduce_missing
 from app.cli.options import DataDirOption, HostOption, PortOption
 from app.cli.service import session_of
-from app.cli.show import console
+from app.cli.show import console, say_command
 from app.cli.steps import Steps
 from app.cli.whereabouts import noted
 from app.core.migrate import upgrade
@@ -120,9 +121,9 @@ def _services(settings: Settings, host: str, port: int, base: str) -> list[Servi
 
 
 def _say_key(data_dir: Path | None) -> None:
-    where = f" --data-dir {data_dir}" if data_dir else ""
-    make = f"verdicts keys create --name me --scope reproduce --scope curate{where}"
-    console.print(f"keys    to change something, make one: {make}", highlight=False, soft_wrap=True)
+    here = where(None, data_dir.absolute() if data_dir else None)
+    console.print("keys    to change something, make one:", highlight=False)
+    say_command(f"{itself()} keys create --name me --scope reproduce --scope curate{here}")
 
 
 def _say_where(base: str, paper: str | None) -> None:

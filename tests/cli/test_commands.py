@@ -83,7 +83,7 @@ def test_reproduce_queues_and_joins(loaded: Run) -> None:
     assert first["state"] == "queued"
     assert first["id"] == second["id"]
     said = loaded(*arguments[:-1]).stdout
-    again = "is queued, place 1 (the same one was in flight); to follow it: verdicts follow"
+    again = "is queued, place 1 (the same one was in flight); to follow it:\n  verdicts follow"
     assert said == f"run {first['id']} {again} {first['id']}\n"
     other = json.loads(loaded(*arguments, "--force").stdout)
     assert other["id"] != first["id"]

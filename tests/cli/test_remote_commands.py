@@ -45,8 +45,8 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     monkeypatch.setenv("VERDICTS_SERVER", world.url)
     monkeypatch.setenv("VERDICTS_KEY", world.key)
 
-    def command(*arguments: str, **environment: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["verdicts", *arguments])
+    def command(*arguments: str, program: str = "verdicts", **environment: str) -> Done:
+        monkeypatch.setattr(sys, "argv", [program, *arguments])
         with pytest.MonkeyPatch.context() as changed:
             for name, value in environment.items():
                 changed.setenv(name, value)
@@ -170,6 +170,16 @@ def test_a_run_is_cancelled(run: Run) -> None:
     done = run("cancel", asked["id"])
     assert (done.code, done.out) == (0, f"run {asked['id']} is cancelled\n")
     assert json.loads(run("cancel", asked["id"], "--json").out)["state"] == "cancelled"
+
+
+def test_a_command_to_be_copied_is_a_line_of_its_own_and_is_found_by_the_shell(run: Run, world: World) -> None:
+    elsewhere = {"program": str(Path(sys.executable).with_name("verdicts")), "PATH": "/nowhere"}
+    ask = ("reproduce", PAPER, "--kind", "PRE", "--server", world.url)
+    said = run(*ask, **elsewhere, VERDICTS_SERVER="http://127.0.0.1:9").out
+    run_id = said.split()[1]
+    assert said.splitlines()[-1] == f"  {elsewhere['program']} follow {run_id} --server {world.url}"
+    assert run(*ask).out.splitlines()[-1] == f"  verdicts follow {run_id}"
+    assert run("cancel", run_id).code == 0
 
 
 def test_a_webhook_is_registered_listed_and_removed(run: Run, world: World) -> None:
