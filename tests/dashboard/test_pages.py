@@ -149,7 +149,7 @@ def test_runs_are_shown_as_they_stand(client: Api, world: World) -> None:
     queue = text_of(client.get("/queue").content)
     assert "7 of 12" in queue
     assert "dataset_missing" in queue
-    assert queue.index("Running") < queue.index("Waiting") < queue.index("Ended lately")
+    assert queue.index("Running") < queue.index("Waiting") < queue.index("Recently ended")
     failed = text_of(client.get(f"/reproductions/{world.runs['failed']}").content)
     assert "data/<gone> is not there." in failed
     assert "says nothing about the claim" in failed
