@@ -22,7 +22,7 @@ _TABLE: Final = (
     ("claims", "claims", "claims", "The numbers that a paper reports."),
     ("drivers", "drivers", "drivers", "List the drivers."),
     ("reproduce", "runs", "reproduce", "Ask for a reproduction of a claim."),
-    ("runs", "runs", "runs", "List runs, newest first, and how far they are."),
+    ("runs", "runs", "runs", "List runs, newest first, how far they are, and their verdicts."),
     ("cancel", "runs", "cancel", "Cancel a run. A worker that is at it stops at its next heartbeat."),
     ("follow", "runs", "follow", "Follow a run to its end, and print its verdict."),
     ("import", "importing", "import_", "Import a paper: its metadata from arXiv, or its document with all verdicts."),

@@ -90,7 +90,7 @@ def runs(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """List runs, newest first, and how far they are."""
+    """List runs, newest first, how far they are, and their verdicts."""
     with source_of(RUNS, server, key, data_dir) as source:
         text = source.runs(paper, state, limit)
     show_page(text, Page[Reproduction], runs_list, "no runs", as_json=as_json)

@@ -87,7 +87,7 @@ def test_reproduce_queues_and_joins(loaded: Run) -> None:
     assert said == f"run {first['id']} {again} {first['id']}\n"
     other = json.loads(loaded(*arguments, "--force").stdout)
     assert other["id"] != first["id"]
-    assert [row.split()[-1] for row in loaded("runs").stdout.splitlines()] == ["state", "queued", "queued"]
+    assert [row.split()[-1] for row in loaded("runs").stdout.splitlines()] == ["verdict", "queued", "queued"]
     assert loaded("cancel", first["id"]).stdout == f"run {first['id']} is cancelled\n"
     left = json.loads(loaded("runs", "--state", "queued", "--paper", "2004.13606", "--json").stdout)["items"]
     assert [run["id"] for run in left] == [other["id"]]

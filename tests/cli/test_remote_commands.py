@@ -113,6 +113,9 @@ def test_a_run_is_asked_for_and_followed_to_its_verdict(run: Run, world: World) 
     assert "succeeded" in drawn.getvalue()
     assert "75.00" not in drawn.getvalue()  # with the interval for watching, beside a verdict that has none
     assert json.loads(run("follow", run_id, "--json").out)["id"] == json.loads(done.out)["id"]
+    head, *rows = run("runs", "--state", "succeeded").out.splitlines()
+    assert head.split() == ["run", "driver", "state", "verdict"]
+    assert [run_id, "tiny", "succeeded", "reproduced"] in [row.split() for row in rows]
 
 
 def test_a_run_that_is_cancelled_under_the_one_who_waits(run: Run, world: World) -> None:

@@ -12,7 +12,8 @@ from app.dashboard.pages import FORMS, PAGES
 from app.dashboard.routes import PageRoute
 from tests.api.helpers import NOBODY, PAPER, Api, counted, unchanged
 from tests.dashboard.reading import checked, text_of, tree
-from tests.dashboard.world import DRAFT, OLD_STYLE, TINY, World
+from tests.dashboard.world import DATA, DRAFT, OLD_STYLE, TINY, World, conclude
+from tests.factories.drivers import make_subject
 
 
 def test_every_page_is_whole_valid_and_self_contained(client: Api, database: Database, world: World) -> None:
@@ -105,6 +106,14 @@ def test_a_paper_shows_the_claim_the_decision_and_the_evidence(client: Api, worl
     assert "Reported" in (title.text or "")
     assert "reported 75.0" in (description.text or "").lower()
     assert world.ran_again in client.get(f"/papers/{TINY}").text
+
+
+def test_the_runs_of_a_paper_say_what_came_of_them(client: Api, database: Database, split_digest: str) -> None:
+    verdict = conclude(database, make_subject(database, data=DATA), split_digest, [1, 4, 8])
+    page = tree(client.get(f"/papers/{TINY}").content)
+    (run,) = (one for runs in page.iter() if runs.get("class") == "runs" for one in runs)
+    assert [a.get("href") for a in run.iter("a")][1:] == [f"/verdicts/{verdict}"]
+    assert "".join(run.itertext()).split()[:3] == ["Succeeded", "tiny", "Reproduced"]
 
 
 def test_statuses_are_told_in_words_and_reasons(client: Api, world: World) -> None:
