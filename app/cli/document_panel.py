@@ -9,7 +9,7 @@ from rich.text import Text
 
 from app.cli.numbers import notation_of, reported, shown
 from app.cli.show import any_text, boxed, facts, status_text
-from app.cli.verdict_panel import decided
+from app.cli.verdict_panel import decided, recount_of
 from app.client.models import DocumentVerdict, PaperDocument, Verdict
 from app.statistics.written import confidence
 
@@ -45,4 +45,5 @@ def _verdict_lines(verdict: DocumentVerdict, whole: Verdict | None) -> list[Rend
         *(decided(decision, notation) if decision else [("measured", shown(notation.share(verdict.score)))]),
         ("issued", f"{verdict.computed_at:%Y-%m-%d %H:%M:%S} UTC by {verdict.agent_version}"),
     ]
-    return [first, Padding(facts(named), (0, 0, 0, 6))]
+    recount = [Padding(words, (0, 0, 0, 6)) for words in recount_of(whole)] if whole else []
+    return [first, *recount, Padding(facts(named), (0, 0, 0, 6))]

@@ -108,6 +108,15 @@ def test_a_paper_shows_the_claim_the_decision_and_the_evidence(client: Api, worl
     assert world.ran_again in client.get(f"/papers/{TINY}").text
 
 
+def test_a_recount_is_told_from_a_run_of_the_model_beside_the_verdict(client: Api, world: World) -> None:
+    run = client.get(f"/v1/verdicts/{world.ran}").json()["reproduction"]
+    for path in (f"/papers/{TINY}", f"/verdicts/{world.ran}", f"/reproductions/{run}"):
+        said = text_of(client.get(path).content).partition("A recount.")[2]
+        assert "published predictions were scored again: no model was run." in said[:100], path
+    assert "recount" not in text_of(client.get(f"/papers/{PAPER}").content)
+    assert text_of(client.get("/").content).count("a recount: no model was run") == 1
+
+
 def test_the_runs_of_a_paper_say_what_came_of_them(client: Api, database: Database, split_digest: str) -> None:
     verdict = conclude(database, make_subject(database, data=DATA), split_digest, [1, 4, 8])
     page = tree(client.get(f"/papers/{TINY}").content)
