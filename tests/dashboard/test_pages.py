@@ -114,7 +114,7 @@ def test_a_recount_is_told_from_a_run_of_the_model_beside_the_verdict(client: Ap
         said = text_of(client.get(path).content).partition("A recount.")[2]
         assert "published predictions were scored again: no model was run." in said[:100], path
     assert "recount" not in text_of(client.get(f"/papers/{PAPER}").content)
-    assert text_of(client.get("/").content).count("a recount: no model was run") == 1
+    assert text_of(client.get("/").content).count("recount, no model run") == 1
 
 
 def test_the_runs_of_a_paper_say_what_came_of_them(client: Api, database: Database, split_digest: str) -> None:
