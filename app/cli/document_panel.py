@@ -34,6 +34,11 @@ def document_panel(document: PaperDocument, verdicts: Iterable[Verdict] = ()) ->
     return boxed(paper.arxiv_id, lines)
 
 
+def _origin(whole: Verdict | None) -> str:
+    """What has to be known where this service measured nothing itself."""
+    return {"posted": ", who posted the evidence", "imported": ", imported"}.get(whole.origin if whole else "", "")
+
+
 def _verdict_lines(verdict: DocumentVerdict, whole: Verdict | None) -> list[RenderableType]:
     cited, decision = verdict.claim_citation, whole.estimate if whole else None
     notation = notation_of(cited.reported_value, decision)
@@ -43,7 +48,7 @@ def _verdict_lines(verdict: DocumentVerdict, whole: Verdict | None) -> list[Rend
         ("claim", f"{cited.row}, {cited.column} ({cited.section})"),
         ("reported", f"{reported(cited.reported_value, notation)} ({cited.reported_metric})"),
         *(decided(decision, notation) if decision else [("measured", shown(notation.share(verdict.score)))]),
-        ("issued", f"{verdict.computed_at:%Y-%m-%d %H:%M:%S} UTC by {verdict.agent_version}"),
+        ("issued", f"{verdict.computed_at:%Y-%m-%d %H:%M:%S} UTC by {verdict.agent_version}{_origin(whole)}"),
     ]
     recount = [Padding(words, (0, 0, 0, 6)) for words in recount_of(whole)] if whole else []
     return [first, *recount, Padding(facts(named), (0, 0, 0, 6))]

@@ -97,7 +97,7 @@ def runs(
 
 
 def cancel(
-    run: Annotated[UUID, typer.Argument(parser=id_of, help="The run's id.")],
+    run: Annotated[UUID, typer.Argument(parser=id_of, metavar="RUN", help="The run's id.")],
     server: ServerOption = None,
     key: KeyOption = None,
     data_dir: DataDirOption = None,
@@ -112,7 +112,7 @@ def cancel(
 
 
 def follow(
-    run: Annotated[UUID, typer.Argument(parser=id_of, help="The run's id.")],
+    run: Annotated[UUID, typer.Argument(parser=id_of, metavar="RUN", help="The run's id.")],
     expect: ExpectOption = None,
     patience: PatienceOption = PATIENCE_S,
     server: ServerOption = None,

@@ -184,7 +184,7 @@ def test_a_run_that_has_ended_shows_the_numbers_of_its_verdict_and_no_others(cli
     run = client.get(f"/v1/verdicts/{world.ran_again}").json()["reproduction"]
     ended = text_of(client.get(f"/reproductions/{run}").content)
     verdict = text_of(client.get(f"/verdicts/{world.ran_again}").content)
-    why = "The interval has no width, as no item of the split is left to measure"
+    why = "There is no sampling error, as every item of the split was measured"
     assert "Reported accuracy 75.0 %" in ended
     assert "Measured 75.00 %" in ended
     assert why in ended
