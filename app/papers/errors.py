@@ -33,7 +33,7 @@ def _missing(arxiv_id: str) -> str:
     if (why := never_given(arxiv_id, now().date())) is None:
         return f"There is no paper {arxiv_id} here. Register it with PUT /v1/papers/{arxiv_id}."
     return (
-        f"There is no paper {arxiv_id} here, and arXiv cannot have one: {why}. Check the id. A paper that is not on "
+        f"There is no paper {arxiv_id} here, and arXiv cannot have it: {why}. Check the id. A paper that is not on "
         "arXiv is registered as a draft: PUT /v1/papers/draft:my-paper."
     )
 

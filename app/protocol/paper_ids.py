@@ -68,7 +68,7 @@ def never_given(arxiv_id: str, today: date) -> str | None:
         "ids like this one begin with April 2007, 0704.0001, and older ones are like hep-th/9901001": (
             not is_old and begun < _FIRST_NEW
         ),
-        f"it begins with year and month, and {begun:%B %Y} is still to come": begun > today,
+        f"the id begins with year and month, and {begun:%B %Y} is still to come": begun > today,
         "after the point are four digits until 2014, and five since then": (
             not is_old and is_long is not has_to_be_long
         ),

@@ -99,7 +99,7 @@ def test_reproduce_queues_and_joins(loaded: Run) -> None:
         (("show", "2111.99999"), 3, "no paper 2111.99999 here. `verdicts import 2111.99999` brings it in from arXiv."),
         (("show", "draft:x"), 3, "It is registered over HTTP: PUT /v1/papers/draft:x."),
         (("show", "2699.00001"), 2, "no month 99"),
-        (("show", "9912.00001"), 3, "arXiv cannot have one: it begins with year and month, and December 2099 is still"),
+        (("show", "9912.00001"), 3, "arXiv cannot have it: the id begins with year and month, and December 2099 is"),
         (("reproduce", "2004.13606", "--driver", "no-such"), 3, "no driver 'no-such'; `verdicts drivers` lists them."),
         (("reproduce", "2004.13606", "--driver", "minilm-mnli-full"), 1, "another paper; `verdicts drivers` names it."),
         (

@@ -138,7 +138,7 @@ def test_a_run_that_is_cancelled_under_the_one_who_waits(run: Run, world: World)
     ("arguments", "environment", "code", "said"),
     [
         (("show", "2111.99999"), {}, 3, "no paper 2111.99999"),
-        (("show", "9912.00001"), {}, 3, "arXiv cannot have one"),
+        (("show", "9912.00001"), {}, 3, "arXiv cannot have it"),
         (("import", f"{PAPER}v1"), {}, 2, "Leave out the v1"),
         (("reproduce", PAPER, "--driver", "no-such"), {}, 3, "no driver 'no-such'"),
         (("reproduce", PAPER), {"VERDICTS_KEY": ""}, 1, "This takes an API key, in VERDICTS_KEY or after --key"),

@@ -130,6 +130,7 @@ def test_statuses_are_told_in_words_and_reasons(client: Api, world: World) -> No
     assert "The 95 % interval, 78." in text
     assert "lies wholly below the margin" in text
     assert "posted as counts" in text
+    assert "Posted evidence. An outside agent measured it; the decision was made here." in text
     assert "imported" in text_of(client.get(f"/verdicts/{world.imported}").content)
     assert "no longer stands" in text_of(client.get(f"/verdicts/{world.ran}").content)
 
