@@ -7,13 +7,10 @@ from threading import Thread
 from types import TracebackType
 from typing import Final, Self
 
-import structlog
-
 from app.core.collector import freeze
 
 _SETTLED_S: Final = 0.5
 """So long after it was ready: whoever waits for the process has had the first answer by then."""
-_log = structlog.get_logger(__name__)
 
 
 class Afterwards:
@@ -38,4 +35,3 @@ class Afterwards:
         for module in self._modules:
             import_module(module)
         freeze()
-        _log.info("loaded_afterwards", modules=list(self._modules))

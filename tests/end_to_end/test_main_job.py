@@ -1,6 +1,8 @@
 """The main job, as the README's command runs it."""
 
 import json
+import shlex
+import subprocess
 import time
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import httpx
 import pytest
 
 from tests.docs.blocks import block, is_shown
-from tests.end_to_end.conftest import PATIENCE_S, Service, processes
+from tests.end_to_end.conftest import PATIENCE_S, Service, environment, processes
 
 pytestmark = [pytest.mark.worker, pytest.mark.timeout(1200)]
 
@@ -23,6 +25,12 @@ def test_the_first_command_prints_what_the_quick_start_shows(service: Service) -
     shown = shown.replace("http://127.0.0.1:8000", service.base)
     assert is_shown(shown, printed), printed
     assert printed.count("reproduced") == 21
+
+
+def test_the_command_that_it_prints_makes_a_key_in_another_terminal(service: Service) -> None:
+    (command,) = (line for line in service.output.read_text().splitlines() if " keys create " in line)
+    made = subprocess.run(shlex.split(command), capture_output=True, text=True, check=True, env=environment())
+    assert made.stdout.startswith("pv_")
 
 
 def test_nobody_waits_for_what_decides_to_be_loaded(service: Service) -> None:
