@@ -24,8 +24,21 @@ SIGNATURE_WRONG: Final = 7
 DIGEST_MISMATCH: Final = 8
 RECOMPUTATION_DIFFERS: Final = 9
 INTERRUPTED: Final = 130
-MISTYPED: Final = frozenset({"paper_id_malformed", "version_not_meant", "cursor_invalid"})
+_MISTYPED: Final = frozenset({"paper_id_malformed", "version_not_meant", "cursor_invalid"})
 """Problems, by their codes, that are about how an argument or an option is written."""
+
+
+_HTTP_NOT_FOUND: Final = 404
+_FIRST_SERVER_ERROR: Final = 500
+
+
+def code_of_problem(code: str, status: int) -> int:
+    """The exit code of what a service says, whether it is asked over HTTP or is this process."""
+    if code in _MISTYPED:
+        return WRONG_USAGE
+    if status == _HTTP_NOT_FOUND:
+        return NOT_FOUND
+    return UNREACHABLE if status >= _FIRST_SERVER_ERROR else REFUSED
 
 
 class CommandError(Exception):

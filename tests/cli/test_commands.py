@@ -200,6 +200,12 @@ def test_settings_that_make_no_sense_are_named(run: Run, settings: dict[str, str
     assert "secret" not in done.stderr
 
 
+def test_an_arxiv_that_cannot_be_reached_is_no_refusal(run: Run) -> None:
+    done = run("import", "2004.13607", VERDICTS_ARXIV__HOST="nowhere.invalid")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "cannot be resolved" in done.stderr
+
+
 def test_up_refuses_a_folder_that_cannot_be(run: Run) -> None:
     done = run("up", "--port", str(free_port()), "--data-dir", "/proc/none")
     assert done.returncode == 5
