@@ -8,8 +8,8 @@ from rich.panel import Panel
 from rich.text import Text
 
 from app.cli.numbers import notation_of, reported, shown
-from app.cli.show import any_text, boxed, facts, status_text
-from app.cli.verdict_panel import decided, recount_of
+from app.cli.show import any_text, boxed, facts, recount_of, status_text
+from app.cli.verdict_panel import decided
 from app.client.models import DocumentVerdict, PaperDocument, Verdict
 from app.statistics.written import confidence
 
@@ -50,5 +50,6 @@ def _verdict_lines(verdict: DocumentVerdict, whole: Verdict | None) -> list[Rend
         *(decided(decision, notation) if decision else [("measured", shown(notation.share(verdict.score)))]),
         ("issued", f"{verdict.computed_at:%Y-%m-%d %H:%M:%S} UTC by {verdict.agent_version}{_origin(whole)}"),
     ]
-    recount = [Padding(words, (0, 0, 0, 6)) for words in recount_of(whole)] if whole else []
+    model = whole.protocol_axes.model if whole and whole.protocol_axes else None
+    recount = [Padding(words, (0, 0, 0, 6)) for words in recount_of(model)]
     return [first, *recount, Padding(facts(named), (0, 0, 0, 6))]

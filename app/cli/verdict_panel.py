@@ -7,24 +7,18 @@ from rich.panel import Panel
 from rich.text import Text
 
 from app.cli.numbers import notation_of, reported, shown
-from app.cli.show import boxed, facts, status_text
+from app.cli.show import boxed, facts, recount_of, status_text
 from app.client.models import Decision, RunningEstimate, Verdict
 from app.statistics.written import Notation, confidence
 
-_RECOUNT: Final = "a recount: the authors' published predictions were scored again, no model was run"
 _ESTIMAND: Final = {"finite_population": "on this split", "superpopulation": "for new items"}
 
 
 def verdict_panel(verdict: Verdict) -> Panel:
     """The verdict with its numbers."""
     head = Text.assemble(status_text(verdict.status), f"  confidence {confidence(verdict.confidence)}")
-    return boxed(verdict.paper_arxiv_id, [head, *recount_of(verdict), Text(""), facts(_facts(verdict))])
-
-
-def recount_of(verdict: Verdict) -> list[Text]:
-    """What has to be known beside the status where no model was run; nothing where one was."""
-    axes = verdict.protocol_axes
-    return [Text(_RECOUNT)] if axes is not None and axes.model == "released_predictions" else []
+    recount = recount_of(verdict.protocol_axes.model if verdict.protocol_axes else None)
+    return boxed(verdict.paper_arxiv_id, [head, *recount, Text(""), facts(_facts(verdict))])
 
 
 def estimate_text(estimate: RunningEstimate, notation: Notation) -> str:

@@ -49,9 +49,7 @@ def test_a_verdict_that_is_reproduced() -> None:
 
 
 def test_a_recount_is_told_from_a_run_of_the_model() -> None:
-    words = (
-        "reproduced confidence 0.85 a recount: the authors' published predictions were scored again, no model was run"
-    )
+    words = "reproduced confidence 0.85 a recount of the authors' published predictions: no model was run"
     assert words in shown("reproduced", model="released_predictions")
     assert "recount" not in shown("reproduced", model="proxy")
     whole = verdict_of("reproduced", 91.8, model="released_predictions")
