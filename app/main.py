@@ -18,6 +18,7 @@ from app.access.gate import Gate
 from app.access.openapi import add_security
 from app.access.tally import Tally
 from app.api import WELL_KNOWN, site, v1
+from app.core.afterwards import Afterwards
 from app.core.body_clock import BodyClock
 from app.core.collector import freeze
 from app.core.compression import Compression
@@ -171,6 +172,7 @@ def _equip(state: State, settings: Settings, database_url: str, redis_url: str) 
     state.ids = Ids()
     state.gate = Gate(settings.access, database, redis_url)
     state.downloads = Downloads(database, settings.exports)
+    state.afterwards = Afterwards()
     state.signing_key = SigningKey.read(settings.signing_key_file) if settings.signing_key_file else None
 
 
@@ -189,6 +191,7 @@ def _count(state: State) -> None:
 def serve() -> ASGIApp:
     """The service in a process of its own."""
     app = create_app()
+    app.state.afterwards = Afterwards(["scipy.stats"])  # the first to decide about a claim would wait for it
     compile_all()
     freeze()
     return app.lane  # what is in memory needs nothing of the application around it
@@ -199,7 +202,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     await app.state.serving.open()
     await app.state.feed.open()
     await app.state.courier.open()
-    with app.state.sweeper:
+    with app.state.sweeper, app.state.afterwards:
         yield {STOPPING: app.state.feed.stop}
     await app.state.feed.close()
     await app.state.courier.close()

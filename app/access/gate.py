@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from fastapi import Request
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +24,8 @@ from app.core.settings import AccessSettings
 
 COUNTED: Final = "access_counted"
 """In a request's scope: the address as which it is counted already."""
+_REFUSED: Final = "access_refused"
+"""In a request's scope: what its key was found to be, so that it is looked up once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,11 @@ class Gate:
         try:
             token = bearer(Request(scope))
             return token is not None and bool(await run_in_threadpool(self._keyring.find, token))
-        except (KeyInvalidError, SQLAlchemyError):
-            return False
+        except KeyInvalidError as error:
+            scope[_REFUSED] = error
+        except SQLAlchemyError:
+            pass
+        return False
 
     async def admit_read(self, request: Request) -> None:
         """Let a reader in. Raises RateLimitedError, KeyRequiredError, KeyInvalidError.
@@ -79,6 +84,8 @@ class Gate:
         Asks the database only about a key that was sent.
         """
         self._count_here(request)
+        if (refused := cast("KeyInvalidError | None", request.scope.get(_REFUSED))) is not None:
+            raise refused
         token = bearer(request)
         if token is not None:
             await run_in_threadpool(self._keyring.find, token)

@@ -88,4 +88,4 @@ class WriteLimit:
         wait_s = self._stand_in.wait_s(caller, now)
         if wait_s:
             raise RateLimitedError(self._policy, wait_s, self._item.amount)
-        return Count(self._policy, self._item.amount, self._stand_in.remaining(caller, now), 1)
+        return Count(self._policy, self._item.amount, *self._stand_in.stands(caller, now))

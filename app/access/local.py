@@ -46,10 +46,6 @@ class LocalLimiter:
                 self._keep(caller, free_at + taken * self._interval, now)
             return max(0, taken)
 
-    def remaining(self, caller: str, now: float) -> int:
-        """How many more would pass at once."""
-        return self.stands(caller, now)[0]
-
     def stands(self, caller: str, now: float) -> tuple[int, int]:
         """How many more would pass at once, and the seconds, rounded up, until all of them would."""
         if not self.per_minute:

@@ -1,16 +1,17 @@
 """What a paper's badge says."""
 
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from app.models import Paper, VerdictKind
+from app.models import Paper, Verdict, VerdictKind
 from app.papers.errors import PaperNotFoundError
 from app.papers.find import find_paper
 from app.papers.ids import PaperRef
+from app.protocol.axes import ModelAxis
 from app.verdicts.standing import claim_of_paper, standing_verdict
 
 LABEL: Final = "verdict"
@@ -24,6 +25,14 @@ WORDS: Final = {
 }
 
 
+_HEADLINE: Final = (
+    select(Paper.headline_status, Verdict.protocol_axes["model"].astext)
+    .outerjoin(Verdict, and_(Verdict.claim_id == Paper.headline_claim_id, Verdict.is_current))
+    .order_by(Verdict.kind)  # POST < PRE
+    .limit(1)
+)
+
+
 class BadgeRead(BaseModel):
     """A badge in the endpoint schema of shields.io."""
 
@@ -33,9 +42,16 @@ class BadgeRead(BaseModel):
     color: str = Field(examples=["brightgreen"])
 
 
+class Shown(NamedTuple):
+    """A badge, and whether its verdict is of released predictions."""
+
+    badge: BadgeRead
+    is_recount: bool = False
+
+
 def read_badge(
     session: Session, ref: PaperRef, *, claim: UUID | None = None, kind: VerdictKind | None = None, place: str
-) -> BadgeRead:
+) -> Shown:
     """The badge of the paper's `verdict`, or of the standing one of a claim and a kind of its.
 
     Of a paper or a claim that nobody knows, or without a verdict, an honest "no verdict". The label names the kind and
@@ -44,25 +60,25 @@ def read_badge(
     """
     label = f"{kind.value} {LABEL}" if kind is not None else LABEL
     if claim is None and kind is None:
-        status = session.scalar(select(Paper.headline_status).where(Paper.arxiv_id == ref.arxiv_id))
-        if status is not None:
-            return _badge(label, status)
+        row = session.execute(_HEADLINE.where(Paper.arxiv_id == ref.arxiv_id)).first()
+        if row is not None and row[0] is not None:
+            return _badge(label, *row)
     try:
         paper = find_paper(session, ref, location=f"/v1/papers/{{id}}/{place}")
     except PaperNotFoundError:
-        return _badge(label, None)
+        return _badge(label)
     known = claim_of_paper(session, paper, claim) if claim is not None else None
     if known is not None:
         label = _cut(f"{label}: {known.row}, {known.column}")
     if (claim is None and kind is None) or (claim is not None and known is None):
-        return _badge(label, None)
+        return _badge(label)
     verdict = standing_verdict(session, paper, claim, kind)
-    return _badge(label, verdict.status if verdict else None)
+    return _badge(label, verdict.status, (verdict.protocol_axes or {}).get("model")) if verdict else _badge(label)
 
 
-def _badge(label: str, status: str | None) -> BadgeRead:
+def _badge(label: str, status: str | None = None, model: str | None = None) -> Shown:
     message, color = WORDS.get(status or "", NOTHING)
-    return BadgeRead(label=label, message=message, color=color)
+    return Shown(BadgeRead(label=label, message=message, color=color), model == ModelAxis.released_predictions)
 
 
 def _cut(text: str) -> str:

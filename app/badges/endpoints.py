@@ -1,6 +1,6 @@
 """Badges over HTTP."""
 
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Query, Request, Response
@@ -17,6 +17,7 @@ public = public_router(tags=["badges"])
 
 ClaimQuery = Annotated[UUID | None, Query(description="One of the paper's claims; default: the headline claim.")]
 KindQuery = Annotated[VerdictKind | None, Query(description="Default: the POST verdict, else the PRE one.")]
+_RECOUNT: Final = "a recount of released predictions"
 _EXAMPLE = '<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="verdict: reproduced">…</svg>'
 
 
@@ -25,7 +26,7 @@ def get_badge(
     request: Request, session: SessionDep, ref: PaperIdDep, claim: ClaimQuery = None, kind: KindQuery = None
 ) -> Response:
     """The badge of a paper's verdict, in the endpoint schema of shields.io; "no verdict" where there is none."""
-    return reply_model(request, read_badge(session, ref, claim=claim, kind=kind, place="badge.json"))
+    return reply_model(request, read_badge(session, ref, claim=claim, kind=kind, place="badge.json").badge)
 
 
 @public.get(
@@ -39,5 +40,6 @@ def get_badge_image(
     request: Request, session: SessionDep, ref: PaperIdDep, claim: ClaimQuery = None, kind: KindQuery = None
 ) -> Response:
     """The badge of a paper's verdict as an image, for a README; a grey "no verdict" where there is none."""
-    image = draw(read_badge(session, ref, claim=claim, kind=kind, place="badge.svg"))
+    shown = read_badge(session, ref, claim=claim, kind=kind, place="badge.svg")
+    image = draw(shown.badge, _RECOUNT if shown.is_recount else "")
     return reply(request, image.encode(), media_type=MEDIA_TYPE, more=HEADERS)

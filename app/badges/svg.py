@@ -18,11 +18,11 @@ _QUOTES: Final = {'"': "&quot;", "'": "&apos;"}
 _FONT: Final = "Verdana,Geneva,DejaVu Sans,sans-serif"
 
 
-def draw(badge: BadgeRead) -> str:
-    """The SVG. Its name for screen readers says label and message; the colour only repeats the message."""
+def draw(badge: BadgeRead, note: str = "") -> str:
+    """The SVG. Its name, for screen readers and under a pointer, says label, message and `note`."""
     label, message = _printable(badge.label), _printable(badge.message)
     left, right = (odd_width(text) + 2 * _PADDING for text in (label, message))
-    name = escape(f"{label}: {message}", _QUOTES)
+    name = escape(f"{label}: {message}" + (f", {note}" if note else ""), _QUOTES)
     # Ids are of what they clip, so that several badges may stand inside one page.
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" aria-label="{name}">'

@@ -2,6 +2,9 @@
 
 import os
 import re
+import shlex
+import shutil
+import sys
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
@@ -45,8 +48,15 @@ _SAID: Final = (
 def where(server: str | None, data_dir: Path | None) -> str:
     """The options that have another command find the same service, where it would not find it by itself."""
     if server and server != os.environ.get("VERDICTS_SERVER"):
-        return f" --server {server}"
-    return f" --data-dir {data_dir}" if data_dir else ""
+        return f" --server {shlex.quote(server)}"
+    return f" --data-dir {shlex.quote(str(data_dir))}" if data_dir else ""
+
+
+def itself() -> str:
+    """What this command is called here: its name where a shell finds that, else the path that it was started by."""
+    started = Path(sys.argv[0])
+    is_found = shutil.which("verdicts") is not None or started.name != "verdicts" or not started.is_file()
+    return "verdicts" if is_found else shlex.quote(str(started.absolute()))
 
 
 def remember(server: str | None, data_dir: Path | None) -> None:

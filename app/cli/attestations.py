@@ -12,7 +12,7 @@ from app.cli.lazy import Passing
 from app.cli.numbers import shown
 from app.cli.options import JsonOption
 from app.cli.plain import plain
-from app.cli.show import console, status_text
+from app.cli.show import console, recount_of, status_text
 from app.exports.signing import SignatureError, SigningKeyError, create_key, read_public_key
 from app.exports.verify import AttestationError, DigestMismatchError, RecomputationError, Verified
 from app.exports.verify import verify as check
@@ -102,7 +102,7 @@ def _show(found: Verified) -> None:
     sure = confidence(predicate.verdict.confidence)
     notation = Notation(claim.unit, len(claim.reported_value.partition(".")[2]))
     head = Text.assemble(status_text(predicate.verdict.status), f"  confidence {sure}")
-    console.print(head)
+    console.print(head, *recount_of(predicate.protocol_axes.model if predicate.protocol_axes else None), sep="\n")
     for line in (
         f"claim      {claim.row}, {claim.column}, of {predicate.paper.arxiv_id}",
         f"reported   {shown(notation.printed(claim.reported_value))}",

@@ -70,7 +70,7 @@ def _opened(settings: Settings) -> Iterator[Database]:
 def _shown() -> Iterator[Report]:
     """A line a table, counting its rows."""
     columns = (TextColumn("{task.description}"), TextColumn("{task.completed:,.0f} rows"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bars = {}
 
         def report(table: str, rows: int) -> None:

@@ -1,16 +1,8 @@
 """What the client's errors come to at the command line."""
 
 from app.cli.advice import advised
-from app.cli.failures import NO_VERDICT, NOT_FOUND, REFUSED, UNREACHABLE, Failure, failure_of
-from app.client import (
-    ClientError,
-    NotFoundError,
-    NoVerdictError,
-    ProblemError,
-    UnavailableError,
-    UnexpectedAnswerError,
-    UnreachableError,
-)
+from app.cli.failures import NO_VERDICT, REFUSED, UNREACHABLE, Failure, code_of_problem, failure_of
+from app.client import ClientError, NoVerdictError, ProblemError, UnexpectedAnswerError, UnreachableError
 
 
 @failure_of.register
@@ -30,8 +22,8 @@ def _code_of(error: ClientError) -> int:
     match error:
         case NoVerdictError():
             return NO_VERDICT
-        case NotFoundError():
-            return NOT_FOUND
-        case UnavailableError() | UnreachableError() | UnexpectedAnswerError():
+        case UnreachableError() | UnexpectedAnswerError():
             return UNREACHABLE
+        case ProblemError():
+            return code_of_problem(error.code, error.status)
     return REFUSED

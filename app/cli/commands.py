@@ -10,9 +10,10 @@ from app.cli.lazy import Entry, Lazy, LazyGroup
 from app.cli.options import DataDirOption, GivenKeyOption, GivenServerOption
 
 EXIT_CODES: Final = """
-Exit codes: 0 done; 1 refused; 2 wrong usage; 3 no such thing; 4 the run ended without a verdict; 5 the service, its
-database or a file cannot be reached; 6 the verdict is not the one that --expect names; 7 an attestation's signature is
-wrong or missing; 8 a file is not the attested one; 9 the evidence decides otherwise; 130 interrupted.
+Exit codes: 0 done; 1 refused; 2 wrong usage, also an id or a number that cannot be; 3 no such thing; 4 the run ended
+without a verdict; 5 the service, its database or a file cannot be reached; 6 the verdict is not the one that --expect
+names; 7 an attestation's signature is wrong or missing; 8 a file is not the attested one; 9 the evidence decides
+otherwise; 130 interrupted.
 """
 _TABLE: Final = (
     ("up", "up", "up", "Start everything: servers, migration, API and worker."),
@@ -21,7 +22,7 @@ _TABLE: Final = (
     ("claims", "claims", "claims", "The numbers that a paper reports."),
     ("drivers", "drivers", "drivers", "List the drivers."),
     ("reproduce", "runs", "reproduce", "Ask for a reproduction of a claim."),
-    ("runs", "runs", "runs", "List runs, newest first, and how far they are."),
+    ("runs", "runs", "runs", "List runs, newest first, how far they are, and their verdicts."),
     ("cancel", "runs", "cancel", "Cancel a run. A worker that is at it stops at its next heartbeat."),
     ("follow", "runs", "follow", "Follow a run to its end, and print its verdict."),
     ("import", "importing", "import_", "Import a paper: its metadata from arXiv, or its document with all verdicts."),

@@ -8,7 +8,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from app.cli.numbers import notation_of, reported, shown
-from app.cli.show import any_text, boxed, facts, status_text
+from app.cli.show import any_text, boxed, facts, recount_of, status_text
 from app.cli.verdict_panel import decided
 from app.client.models import DocumentVerdict, PaperDocument, Verdict
 from app.statistics.written import confidence
@@ -34,6 +34,11 @@ def document_panel(document: PaperDocument, verdicts: Iterable[Verdict] = ()) ->
     return boxed(paper.arxiv_id, lines)
 
 
+def _origin(whole: Verdict | None) -> str:
+    """What has to be known where this service measured nothing itself."""
+    return {"posted": ", who posted the evidence", "imported": ", imported"}.get(whole.origin if whole else "", "")
+
+
 def _verdict_lines(verdict: DocumentVerdict, whole: Verdict | None) -> list[RenderableType]:
     cited, decision = verdict.claim_citation, whole.estimate if whole else None
     notation = notation_of(cited.reported_value, decision)
@@ -43,6 +48,8 @@ def _verdict_lines(verdict: DocumentVerdict, whole: Verdict | None) -> list[Rend
         ("claim", f"{cited.row}, {cited.column} ({cited.section})"),
         ("reported", f"{reported(cited.reported_value, notation)} ({cited.reported_metric})"),
         *(decided(decision, notation) if decision else [("measured", shown(notation.share(verdict.score)))]),
-        ("issued", f"{verdict.computed_at:%Y-%m-%d %H:%M:%S} UTC by {verdict.agent_version}"),
+        ("issued", f"{verdict.computed_at:%Y-%m-%d %H:%M:%S} UTC by {verdict.agent_version}{_origin(whole)}"),
     ]
-    return [first, Padding(facts(named), (0, 0, 0, 6))]
+    model = whole.protocol_axes.model if whole and whole.protocol_axes else None
+    recount = [Padding(words, (0, 0, 0, 6)) for words in recount_of(model)]
+    return [first, *recount, Padding(facts(named), (0, 0, 0, 6))]

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from app.cli.advice import where
+from app.cli.advice import itself, where
 from app.cli.failures import INTERRUPTED, UNREACHABLE, CommandError
 from app.cli.plain import plain
 from app.cli.show import aside
@@ -37,7 +37,7 @@ class Follower:
 
     def again(self, run_id: UUID) -> str:
         """The command that follows a run of the same service."""
-        return f"verdicts follow {run_id}{self._where}"
+        return f"{itself()} follow {run_id}{self._where}"
 
     def follow(self, run_id: UUID, *, known: bool = False) -> str:
         """Show the run's progress until it ends; its verdict as JSON. Raises NoVerdictError where it has none.
@@ -45,7 +45,7 @@ class Follower:
         Whatever else ends it, the run goes on, and how to take it up again is said, once it is `known` to be there.
         """
         self._is_seen = known
-        again = f"the run {run_id} goes on; to follow it again: {self.again(run_id)}"
+        again = f"the run {run_id} goes on; to follow it again:\n{self.again(run_id)}"
         try:
             return self.watch(run_id)
         except NoVerdictError:

@@ -7,15 +7,15 @@ from typing import Annotated, Final
 
 import typer
 
-from app.cli.failures import CommandError
-from app.cli.options import DataDirOption, JsonOption, KeyOption, ServerOption
+from app.cli.failures import UNREACHABLE, CommandError
+from app.cli.options import DataDirOption, JsonOption, KeyOption, ServerOption, paper_of
 from app.cli.plain import plain
 from app.cli.show import console
 from app.cli.source import IMPORTS, source_of
 from app.client.models import DocumentImported, PaperDocument
 
-_NO_FILE: Final = re.compile(r"draft:.*|[a-zA-Z.-]+/\d{7}(v\d+)?|\d{4}\.\d{4,5}(v\d+)?")
-"""What looks like a paper's id and is no name of a file, unless there is one of it."""
+_NO_FILE: Final = re.compile(r"(?i:draft|arxiv):.*|https?://.*|[a-zA-Z.-]+/\d{7}(v\d+)?|\d{4}\.\d{4,5}(v\d+)?")
+"""What looks like a paper's id, or like more than that, and is no name of a file, unless there is one of it."""
 
 
 def import_(
@@ -36,7 +36,7 @@ def import_(
     A document comes in with its verdicts, ids and times kept. With --server that takes a key with the scope admin.
     """
     from_arxiv = _NO_FILE.fullmatch(what) is not None and not Path(what).is_file()
-    document = "" if from_arxiv else _read(what)
+    document = "" if from_arxiv and paper_of(what) else _read(what)
     with source_of(IMPORTS, server, key, data_dir) as source:
         text = source.import_from_arxiv(what) if from_arxiv else source.import_document(document)
     if as_json:
@@ -54,7 +54,8 @@ def _read(what: str) -> str:
         return sys.stdin.read() if what == "-" else Path(what).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise CommandError(f"{what} cannot be read: {reason}; name a file, or an arXiv id like 2004.13606") from error
+        words = f"{what} cannot be read: {reason}; name a file, or an arXiv id like 2004.13606"
+        raise CommandError(words, UNREACHABLE) from error
 
 
 def _say(words: str) -> None:

@@ -34,8 +34,9 @@ def create(
         typer.echo(made.model_dump_json())
         return
     typer.echo(made.key)
-    where = "Commands take it from VERDICTS_KEY, the API from the header `Authorization: Bearer KEY`."
-    typer.echo(f"This is the only time that the key is shown. {where}", err=True)
+    typer.echo("This is the only time that the key is shown. Commands take it from", err=True)
+    typer.echo("VERDICTS_KEY, the API from the header:", err=True)
+    typer.echo("  Authorization: Bearer KEY", err=True)
 
 
 @keys.command("list")

@@ -84,9 +84,13 @@ def _measures(driver: Driver) -> str:
 
 
 def runs_list(runs: Iterable[Reproduction]) -> Listing:
-    """Runs, each with how far it is."""
-    columns = [Column("run"), Column("driver", gives=True), Column("state")]
-    return Listing(columns, ([Text(str(one.id)), any_text(one.driver), any_text(_state(one))] for one in runs))
+    """Runs, each with how far it is, and what its verdict says."""
+    return Listing([Column("run"), Column("driver", gives=True), Column("state"), Column("verdict")], map(_run, runs))
+
+
+def _run(run: Reproduction) -> list[Text]:
+    verdict = status_text(run.verdict_status) if run.verdict_status else Text("")
+    return [Text(str(run.id)), any_text(run.driver), any_text(_state(run)), verdict]
 
 
 def _state(run: Reproduction) -> str:

@@ -1,21 +1,17 @@
 """What the service's errors come to at the command line."""
 
-from typing import Final
-
 from sqlalchemy.exc import OperationalError
 
 from app.backup.errors import BackupError
 from app.catalogue.errors import CatalogueError
 from app.cli.advice import advised
-from app.cli.failures import NOT_FOUND, REFUSED, UNREACHABLE, Failure, failure_of
+from app.cli.failures import REFUSED, UNREACHABLE, Failure, code_of_problem, failure_of
 from app.core.errors import AppError
-
-_HTTP_NOT_FOUND: Final = 404
 
 
 @failure_of.register
 def _(error: AppError) -> Failure:
-    return Failure(advised(error.code, error.detail), NOT_FOUND if error.status == _HTTP_NOT_FOUND else REFUSED)
+    return Failure(advised(error.code, error.detail), code_of_problem(error.code, error.status))
 
 
 @failure_of.register

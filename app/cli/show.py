@@ -13,6 +13,7 @@ from app.cli.plain import plain
 console: Final = Console()
 aside: Final = Console(stderr=True)
 """What is said while something lasts: stdout is for what was asked for."""
+_RECOUNT: Final = "a recount of the authors' published predictions: no model was run"
 _COLOURS: Final = {"reproduced": "green", "not_reproduced": "red", "inconclusive": "yellow"}
 
 
@@ -24,6 +25,16 @@ def status_text(status: str | None) -> Text:
 def any_text(text: str, style: str = "") -> Text:
     """Text that may be anybody's."""
     return Text(plain(text), style=style)
+
+
+def recount_of(model: str | None) -> list[Text]:
+    """What has to be known beside a status where no model was run, by the axis of its protocol; else nothing."""
+    return [Text(_RECOUNT)] if model == "released_predictions" else []
+
+
+def say_command(command: str) -> None:
+    """A command to be copied: alone on its line, which nothing but the terminal itself breaks."""
+    console.print(Text(f"  {plain(command)}"), soft_wrap=True)
 
 
 def boxed(title: str, lines: Iterable[RenderableType]) -> Panel:

@@ -11,13 +11,14 @@ import httpx
 import typer
 
 from app.catalogue.load import load_catalogue
+from app.cli.advice import itself, where
 from app.cli.connection import settings_of
 from app.cli.devices import worker_services
 from app.cli.failures import UNREACHABLE, CommandError
 from app.cli.first_runs import reproduce_missing
 from app.cli.options import DataDirOption, HostOption, PortOption
 from app.cli.service import session_of
-from app.cli.show import console
+from app.cli.show import console, say_command
 from app.cli.steps import Steps
 from app.cli.whereabouts import noted
 from app.core.migrate import upgrade
@@ -46,11 +47,11 @@ def up(
         raise CommandError(message, UNREACHABLE) from error
     console.print(f"data    {settings.data_dir}", highlight=False, markup=False, soft_wrap=True)
     with suppress(StopRequested, KeyboardInterrupt):
-        _run(settings, host, port, data_dir, reproduce or [])
+        _run(settings, host, port, reproduce or [])
     console.print(f"stopped; the data stay in {settings.data_dir}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _run(settings: Settings, host: str, port: int, data_dir: Path | None, patterns: list[str]) -> None:
+def _run(settings: Settings, host: str, port: int, patterns: list[str]) -> None:
     steps, base = Steps(console), _address(host, port)
     servers = EmbeddedServers(settings.data_dir, database_url=settings.database_url, redis_url=settings.redis_url)
     with ExitStack() as stack:
@@ -75,7 +76,7 @@ def _run(settings: Settings, host: str, port: int, data_dir: Path | None, patter
         stack.enter_context(noted(settings.data_dir, base))
         console.print(f"pages   {base}/", highlight=False)
         console.print(f"API     {base}/docs", highlight=False)
-        _say_key(data_dir)
+        _say_key(settings.data_dir)
         _say_where(base, reproduce_missing(settings, patterns))
         supervisor.wait()
 
@@ -119,10 +120,11 @@ def _services(settings: Settings, host: str, port: int, base: str) -> list[Servi
     return [Service("api", serve, env=environment, ready=ready), *worker_services(settings.device, environment)]
 
 
-def _say_key(data_dir: Path | None) -> None:
-    where = f" --data-dir {data_dir}" if data_dir else ""
-    make = f"verdicts keys create --name me --scope reproduce --scope curate{where}"
-    console.print(f"keys    to change something, make one: {make}", highlight=False, soft_wrap=True)
+def _say_key(data_dir: Path) -> None:
+    """For another terminal, where no variable names the folder."""
+    here = where(None, data_dir if data_dir != Settings.model_fields["data_dir"].default else None)
+    console.print("keys    to change something, make one:", highlight=False)
+    say_command(f"{itself()} keys create --name me --scope reproduce --scope curate{here}")
 
 
 def _say_where(base: str, paper: str | None) -> None:

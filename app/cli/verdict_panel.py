@@ -7,7 +7,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from app.cli.numbers import notation_of, reported, shown
-from app.cli.show import boxed, facts, status_text
+from app.cli.show import boxed, facts, recount_of, status_text
 from app.client.models import Decision, RunningEstimate, Verdict
 from app.statistics.written import Notation, confidence
 
@@ -17,7 +17,8 @@ _ESTIMAND: Final = {"finite_population": "on this split", "superpopulation": "fo
 def verdict_panel(verdict: Verdict) -> Panel:
     """The verdict with its numbers."""
     head = Text.assemble(status_text(verdict.status), f"  confidence {confidence(verdict.confidence)}")
-    return boxed(verdict.paper_arxiv_id, [head, Text(""), facts(_facts(verdict))])
+    recount = recount_of(verdict.protocol_axes.model if verdict.protocol_axes else None)
+    return boxed(verdict.paper_arxiv_id, [head, *recount, Text(""), facts(_facts(verdict))])
 
 
 def estimate_text(estimate: RunningEstimate, notation: Notation) -> str:

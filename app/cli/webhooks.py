@@ -59,7 +59,7 @@ def list_(
 
 @webhooks.command()
 def remove(
-    webhook: Annotated[UUID, typer.Argument(parser=id_of)],
+    webhook: Annotated[UUID, typer.Argument(parser=id_of, metavar="WEBHOOK", help="The webhook's id.")],
     server: ServerOption = None,
     key: KeyOption = None,
     data_dir: DataDirOption = None,

@@ -19,7 +19,7 @@ from app.access.routes import PREFIX
 from app.core.errors import AppError
 from app.core.etag import READS
 from app.dashboard.routes import AWAY, SECURITY, error_page
-from app.papers.ids import ID_PATTERN
+from app.protocol.paper_ids import ID_PATTERN
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 _KINDS: Final = (AppError, StarletteHTTPException, OperationalError, PoolTimeoutError, Exception)

@@ -26,6 +26,7 @@ from app.dashboard.routes import page_router
 from app.models import Paper, VerdictKind
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PAPER_PATH, PaperRef, PaperRefDep
+from app.protocol.axes import ModelAxis
 from app.reproductions.queries import ReproductionFilter, list_in_flight, list_reproductions
 from app.verdicts.lines import ClaimLine, claim_lines, with_predictions
 from app.verdicts.queries import VerdictFilter, current_verdicts, list_verdicts, read_verdict
@@ -50,6 +51,11 @@ class ClaimRow:
         """Of its verdict."""
         return self.claim.verdict.status if self.claim.verdict else None
 
+    @property
+    def is_recount(self) -> bool:
+        """Whether no model was run for it."""
+        return self.claim.verdict is not None and self.claim.verdict.is_recount
+
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
@@ -60,6 +66,12 @@ class HistoryRow:
     chart: Markup
     place: int
     """In the choice of two to compare: 1 and 2 are chosen, 3 may be, 0 cannot."""
+
+    @property
+    def is_recount(self) -> bool:
+        """Whether no model was run for it."""
+        axes = self.verdict.protocol_axes
+        return axes is not None and axes.model is ModelAxis.released_predictions
 
 
 ClaimField = Annotated[UUID | None, BeforeValidator(lambda value: value or None), Query()]

@@ -17,7 +17,7 @@ def reasons_of(verdict: VerdictRead, claim: ClaimRead) -> list[str]:
 
 def intervals_of(estimate: dict[str, Any] | None, claim: ClaimRead) -> list[tuple[str, str]]:
     """The intervals by their names; none where they have no width, as no item is left to measure."""
-    if not estimate or estimate["interval_95"][0] == estimate["interval_95"][1]:
+    if not estimate or _is_exact(estimate):
         return []
     if estimate["interval_method"] == "prior_posterior_ratio":
         return [("Anytime-valid interval", _interval(estimate, "95", claim))]
@@ -33,10 +33,10 @@ def _decision(estimate: dict[str, Any], status: str, claim: ClaimRead) -> str:
     margin = numbers.margin(estimate["margin"], claim.unit)
     zone = numbers.Notation.of(claim).zone(estimate["reported"], estimate["margin"])
     allowed = f"from {zone}, which is the reported value ±{numbers.NARROW}{margin}"
-    if estimate["interval_95"][0] == estimate["interval_95"][1]:
+    if _is_exact(estimate):
         side = "inside" if status == "reproduced" else estimate["direction"]
         return (
-            "The interval has no width, as no item of the split is left to measure: "
+            "There is no sampling error, as every item of the split was measured: "
             f"the value lies {side} the margin, {allowed}."
         )
     anytime = estimate["interval_method"] == "prior_posterior_ratio"
@@ -67,7 +67,17 @@ def _confidence(estimate: dict[str, Any], verdict: VerdictRead) -> list[str]:
         f"Confidence {numbers.confidence(verdict.confidence)} is the posterior probability that the value lies {where} "
         f"the margin, {belief:.4f}, times the ceiling of a protocol match “{verdict.protocol_match}”, {ceiling:g}."
     )
+    return [belief_text, _rule(estimate)]
+
+
+def _rule(estimate: dict[str, Any]) -> str:
+    what, version = words.ESTIMAND[estimate["estimand"]], f"decision rule version {estimate['rule_version']}"
+    if _is_exact(estimate):
+        return f"What was measured is {what}; {version}."
     method = words.METHOD.get(estimate["interval_method"], estimate["interval_method"])
-    what = words.ESTIMAND[estimate["estimand"]]
-    rule = f"What is estimated is {what}; interval: {method}, decision rule version {estimate['rule_version']}."
-    return [belief_text, rule]
+    return f"What is estimated is {what}; interval: {method}, {version}."
+
+
+def _is_exact(estimate: dict[str, Any]) -> bool:
+    """Whether the interval has no width, as no item is left to measure."""
+    return bool(estimate["interval_95"][0] == estimate["interval_95"][1])

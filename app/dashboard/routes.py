@@ -32,7 +32,7 @@ SECURITY: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _log = structlog.get_logger(__name__)
-_OVER_HTTP: Final = re.compile(r"[;.] (?:GET|Register it with PUT) /v1/.*", re.DOTALL)
+_OVER_HTTP: Final = re.compile(r"[;.] (?:GET|Register it with PUT|A paper .* as a draft: PUT) /v1/.*", re.DOTALL)
 """Advice for programs, at the end of what is wrong: a page has its links, and its search."""
 _LONGEST_GIVEN: Final = 100
 _CLOSED: Final = (

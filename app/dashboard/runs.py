@@ -90,7 +90,7 @@ class Live:
 
     @classmethod
     def of(cls, run: ReproductionSummary, target: Target) -> "Live":
-        """Rate and remaining time are of the run's whole life so far."""
+        """Rate and remaining time are of the run so far."""
         scale = Scale(target.reported - 4 * target.margin, target.reported + 4 * target.margin)
         rate, left = _pace(run)
         estimate = run.estimate
@@ -167,7 +167,7 @@ class Result:
 
 @router.get("/queue")
 def get_queue(request: Request, session: SessionDep, cursor: CursorQuery = None) -> Response:
-    """What runs, what waits, and what has ended lately."""
+    """What runs, what waits, and what has recently ended."""
     running = list_reproductions(session, ReproductionFilter(state=ReproductionState.running), _RUNNING, None)
     waiting, ended = list_queue(session, PAGE, cursor), list_ended(session, _ENDED)
     specs = frozen_specs(session, [run.id for run in (*running.items, *ended)])

@@ -14,6 +14,9 @@ STATUS_MEANING: Final = {
     "inconclusive": "The measurement reaches across the edge of the margin: it decides neither way.",
     None: "Nobody has re-measured this claim yet.",
 }
+RECOUNT: Final = "The authors’ published predictions were scored again: no model was run."
+"""Beside every verdict of them: who reads “reproduced” may take it for a run of the model."""
+POSTED: Final = "An outside agent measured it; the decision was made here."
 UNDER_WAY: Final = "No measurement of this claim has ended yet."
 KIND: Final = {
     "POST": "after publication",

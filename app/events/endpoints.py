@@ -22,7 +22,8 @@ from app.events.told import EventType, Wanted
 from app.models import VerdictKind
 from app.papers.errors import VersionSuffixError
 from app.papers.find import find_present_paper
-from app.papers.ids import LONGEST_ID, PAPER_ID, PaperRef
+from app.papers.ids import PaperRef
+from app.protocol.paper_ids import LONGEST_ID, PAPER_ID
 
 public = public_router(tags=["events"])
 

@@ -28,6 +28,7 @@ _RUN_EVENTS = (
         PaperVersion.version.label("version"),
         Driver.slug.label("slug"),
         case((Event.type == EventType.finished, Verdict.id)).label("verdict_id"),
+        case((Event.type == EventType.finished, Verdict.status)).label("verdict_status"),
         case((_WAITS_STILL, queue_position())).label("queue_position"),
     )
     .select_from(Event)
@@ -105,7 +106,7 @@ def read_moving(session: Session, known: Collection[str], only: Collection[UUID]
     query = READ.add_columns(_VERSION).where(RUNS, _VERSION.not_in(known))
     query = query.where(Reproduction.id.in_(only)) if only is not None else query
     rows = session.execute(query).all()
-    return [(version, _progress(row[0], run_read(*row[:5]).model_dump_json())) for *row, version in rows]
+    return [(version, _progress(row[0], run_read(*row[:6]).model_dump_json())) for *row, version in rows]
 
 
 def read_waiting(session: Session, known: Collection[str], only: Collection[UUID]) -> list[tuple[str, Told]]:
@@ -143,7 +144,7 @@ def _runs_as_they_were(session: Session, positions: Sequence[int]) -> dict[int, 
 
 def _run_data(row: Any) -> str:  # noqa: ANN401  # a row that has the columns of a run
     run = cast("Reproduction", row)
-    facts = (row.paper_arxiv_id, row.version, row.slug, row.verdict_id)
+    facts = (row.paper_arxiv_id, row.version, row.slug, row.verdict_id, row.verdict_status)
     return run_read(run, *facts, position=row.queue_position).model_dump_json()
 
 

@@ -74,6 +74,9 @@ def create_key(path: Path) -> SigningKey:
     try:
         _write_new(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
         _write_new(public, public_pem(private.public_key()), 0o644)
+    except FileExistsError as error:
+        msg = f"{error.filename} exists already; name another file, or move that one away"
+        raise SigningKeyError(msg) from error
     except OSError as error:
         msg = f"{error.filename}: {error.strerror}"
         raise SigningKeyError(msg) from error

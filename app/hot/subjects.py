@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from app.papers.ids import ID_PATTERN, VERSION_PATTERN
+from app.protocol.paper_ids import ID_PATTERN, VERSION_PATTERN
 
 _PAPER: Final = re.compile(
     rf"/v1/papers/({ID_PATTERN})(?:{VERSION_PATTERN})?(/verdicts|/badge\.(?:json|svg))?", re.ASCII

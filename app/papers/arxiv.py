@@ -10,11 +10,13 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from pydantic import ValidationError
 
+from app.core.clock import now
 from app.core.outgoing import Deadline, NotPublicError, UnresolvedError, checked_address, pinned
 from app.core.settings import ArxivSettings
 from app.papers.errors import ArxivError, ArxivNotFoundError, PaperChangeError
 from app.papers.ids import PaperRef
 from app.papers.schemas import PaperPut
+from app.protocol.paper_ids import never_given
 
 _log = structlog.get_logger(__name__)
 _ATOM: Final = "{http://www.w3.org/2005/Atom}"
@@ -35,6 +37,9 @@ def fetch_metadata(ref: PaperRef, settings: ArxivSettings, *, transport: httpx.B
     if ref.is_draft:
         detail = "A draft is not on arXiv. Register it with PUT, or give it its arXiv id with PATCH first."
         raise PaperChangeError(detail)
+    if (why := never_given(ref.arxiv_id, now().date())) is not None:
+        detail = f"arXiv cannot have a paper {ref.arxiv_id}: {why}. Check the id."
+        raise ArxivNotFoundError(detail)
     return parse_feed(_download(ref, settings, transport), ref)
 
 

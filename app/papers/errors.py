@@ -2,7 +2,9 @@
 
 from http import HTTPStatus
 
+from app.core.clock import now
 from app.core.errors import AppError, FieldError
+from app.protocol.paper_ids import never_given
 
 
 class PaperIdError(AppError):
@@ -24,7 +26,16 @@ class PaperNotFoundError(AppError):
     title = "No such paper"
 
     def __init__(self, arxiv_id: str) -> None:
-        super().__init__(f"There is no paper {arxiv_id} here. Register it with PUT /v1/papers/{arxiv_id}.")
+        super().__init__(_missing(arxiv_id))
+
+
+def _missing(arxiv_id: str) -> str:
+    if (why := never_given(arxiv_id, now().date())) is None:
+        return f"There is no paper {arxiv_id} here. Register it with PUT /v1/papers/{arxiv_id}."
+    return (
+        f"There is no paper {arxiv_id} here, and arXiv cannot have it: {why}. Check the id. A paper that is not on "
+        "arXiv is registered as a draft: PUT /v1/papers/draft:my-paper."
+    )
 
 
 class PaperMovedError(AppError):

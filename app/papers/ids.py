@@ -1,6 +1,5 @@
 """Ids of papers: arXiv ids new and old, draft ids, and a trailing `vN`."""
 
-import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self
 
@@ -8,21 +7,7 @@ from fastapi import Depends, Path
 from starlette.convertors import Convertor, register_url_convertor
 
 from app.papers.errors import PaperIdError, VersionSuffixError
-
-_NEW: Final = r"\d{2}(?:0[1-9]|1[0-2])\.\d{4,5}"
-_OLD: Final = r"[a-z-]+(?:\.[A-Z]{2})?/\d{2}(?:0[1-9]|1[0-2])\d{3}"
-_DRAFT: Final = r"draft:[a-z0-9]+(?:-[a-z0-9]+)*"
-VERSION_PATTERN: Final = r"v([1-9]\d{0,5})"
-ID_PATTERN: Final = rf"(?:{_NEW}|{_OLD}|{_DRAFT})"
-_ARXIV_REF: Final = re.compile(rf"({_NEW}|{_OLD})(?:{VERSION_PATTERN})?", re.ASCII)
-_DRAFT_ID: Final = re.compile(_DRAFT, re.ASCII)
-LONGEST_ID: Final = 100
-
-# As OpenAPI states them: digits are ASCII's in every dialect of patterns.
-_ARXIV: Final = rf"(?:{_NEW}|{_OLD})".replace(r"\d", "[0-9]")
-ARXIV_ID: Final = f"^{_ARXIV}$"
-PAPER_ID: Final = f"^(?:{_ARXIV}|{_DRAFT})$"
-PAPER_REF: Final = f"^(?:{_ARXIV}(?:v[1-9][0-9]{{0,5}})?|{_DRAFT})$"
+from app.protocol.paper_ids import ARXIV_ID, LONGEST_ID, PAPER_ID, PAPER_REF, read_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +23,10 @@ class PaperRef:
 
         Raises PaperIdError, naming the field that the text came from.
         """
-        if len(text) <= LONGEST_ID:
-            if _DRAFT_ID.fullmatch(text):
-                return cls(text)
-            if match := _ARXIV_REF.fullmatch(text):
-                return cls(match[1], int(match[2]) if match[2] else None)
-        detail = (
-            f"{text[:LONGEST_ID]!r} is neither an arXiv id (like 2111.09543, 2111.09543v2 or hep-th/9901001) "
-            "nor a draft id (like draft:my-paper)."
-        )
-        raise PaperIdError(detail, field=field)
+        try:
+            return cls(*read_id(text))
+        except ValueError as error:
+            raise PaperIdError(str(error), field=field) from error
 
     @classmethod
     def parse_whole(cls, text: str) -> Self:

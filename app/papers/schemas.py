@@ -20,8 +20,8 @@ from pydantic_core import PydanticCustomError
 
 from app.core.clock import Instant
 from app.models import VerdictKind
-from app.papers.ids import LONGEST_ID, PAPER_ID
 from app.protocol.axes import ProtocolMatch
+from app.protocol.paper_ids import LONGEST_ID, PAPER_ID
 from app.protocol.status import VerdictStatus
 
 NO_NUL: Final = r"^[^\x00]*$"

@@ -13,7 +13,8 @@ from app.core.etag import JSON, reply_model
 from app.core.pagination import CursorQuery, LimitQuery, Page, next_link
 from app.core.web import DoorbellDep, SessionDep, SettingsDep, answered, problems
 from app.models import ReproductionState, VerdictKind
-from app.papers.ids import LONGEST_ID, PAPER_PATH, PAPER_REF, PaperRef, PaperRefDep
+from app.papers.ids import PAPER_PATH, PaperRef, PaperRefDep
+from app.protocol.paper_ids import LONGEST_ID, PAPER_REF
 from app.reproductions.cancel import cancel_reproduction
 from app.reproductions.course import read_course
 from app.reproductions.queries import ReproductionFilter, list_reproductions, read_reproduction

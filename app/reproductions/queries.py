@@ -14,6 +14,7 @@ from app.models import Driver, Paper, PaperVersion, Reproduction, ReproductionSt
 from app.papers.find import find_present_paper, find_version
 from app.papers.ids import PaperRef
 from app.protocol.slices import SliceSpec
+from app.protocol.status import VerdictStatus
 from app.reproductions.errors import ReproductionNotFoundError
 from app.reproductions.estimate import running_estimate
 from app.reproductions.schemas import Progress, ReproductionRead, ReproductionSummary, RunError
@@ -24,7 +25,7 @@ _PLACES: Final = places()
 _IN_FLIGHT: Final = (ReproductionState.running, ReproductionState.queued)
 _ENDED: Final = [state for state in ReproductionState if state.done]
 READ = (
-    select(Reproduction, Paper.arxiv_id, PaperVersion.version, Driver.slug, Verdict.id)
+    select(Reproduction, Paper.arxiv_id, PaperVersion.version, Driver.slug, Verdict.id, Verdict.status)
     .join(Paper, Paper.id == Reproduction.paper_id)
     .join(PaperVersion, PaperVersion.id == Reproduction.paper_version_id)
     .join(Driver, Driver.id == Reproduction.driver_id)
@@ -135,20 +136,29 @@ def frozen_specs(session: Session, ids: Collection[UUID]) -> dict[UUID, dict[str
 
 
 def run_read(
-    run: Reproduction, arxiv_id: str, version: int, slug: str, verdict_id: UUID | None, *, position: int | None = None
+    run: Reproduction,
+    arxiv_id: str,
+    version: int,
+    slug: str,
+    verdict_id: UUID | None,
+    status: str | None,
+    *,
+    position: int | None = None,
 ) -> ReproductionRead:
-    """The run as it is served; `position` is its place in the queue."""
-    return ReproductionRead(**_fields(run, arxiv_id, version, slug, verdict_id), queue_position=position)
+    """The run as it is served; `position` is its place in the queue, `status` its verdict's."""
+    return ReproductionRead(**_fields(run, arxiv_id, version, slug, verdict_id, status), queue_position=position)
 
 
 def run_listed(
-    run: Reproduction, arxiv_id: str, version: int, slug: str, verdict_id: UUID | None
+    run: Reproduction, arxiv_id: str, version: int, slug: str, verdict_id: UUID | None, status: str | None
 ) -> ReproductionSummary:
     """The run as lists show it."""
-    return ReproductionSummary(**_fields(run, arxiv_id, version, slug, verdict_id))
+    return ReproductionSummary(**_fields(run, arxiv_id, version, slug, verdict_id, status))
 
 
-def _fields(run: Reproduction, arxiv_id: str, version: int, slug: str, verdict_id: UUID | None) -> dict[str, Any]:
+def _fields(
+    run: Reproduction, arxiv_id: str, version: int, slug: str, verdict_id: UUID | None, status: str | None
+) -> dict[str, Any]:
     return dict(  # noqa: C408  # as a call of the schema
         id=run.id,
         paper_arxiv_id=arxiv_id,
@@ -175,4 +185,5 @@ def _fields(run: Reproduction, arxiv_id: str, version: int, slug: str, verdict_i
         deadline_at=run.deadline_at,
         error=RunError.model_validate(run.error) if run.error else None,
         verdict_id=verdict_id,
+        verdict_status=VerdictStatus(status) if status else None,
     )

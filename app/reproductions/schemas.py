@@ -9,6 +9,7 @@ from app.core.clock import Instant
 from app.models import ReproductionState, VerdictKind
 from app.protocol.driver import Slug
 from app.protocol.slices import SliceSpec
+from app.protocol.status import VerdictStatus
 from app.statistics.metrics import MetricName
 
 
@@ -106,6 +107,7 @@ class ReproductionSummary(BaseModel):
     deadline_at: Instant
     error: RunError | None
     verdict_id: UUID | None
+    verdict_status: VerdictStatus | None = Field(description="What its verdict says of the claim; null without one.")
 
 
 class ReproductionRead(ReproductionSummary):

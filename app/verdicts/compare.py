@@ -116,7 +116,8 @@ def _refuse_other_data(pairing: _Pairing) -> None:
             raise NoCommonItemsError(detail)
     if one.fingerprint and two.fingerprint and one.fingerprint != two.fingerprint:
         names = [(side.content["facts"]["data"]["name"], side.content["facts"]["data"]["split"]) for side in (one, two)]
-        detail = f"The first measured {' '.join(names[0])}, the second {' '.join(names[1])}: their content differs."
+        measured = f"The first measured {' '.join(names[0])}, the second {' '.join(names[1])}"
+        detail = f"{measured}, and their content differs. Compare two of the same data."
         raise DataDifferError(detail)
     if set(one.labels) != set(two.labels):
         detail = f"The first tells {', '.join(one.labels)} apart, the second {', '.join(two.labels)}."

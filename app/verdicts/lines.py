@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.core.pagination import decode_cursor, encode_cursor
 from app.models import Claim, Evidence, Paper, Prediction, Verdict, VerdictKind
+from app.protocol.axes import ModelAxis
 
 _LISTING: Final = "claim-lines"
 _READ = (
@@ -32,6 +33,7 @@ _READ = (
         Verdict.protocol_match,
         Verdict.computed_at,
         Verdict.decision,
+        Verdict.protocol_axes["model"].astext.label("model"),
     )
     .select_from(Claim)
     .join(Paper, Paper.id == Claim.paper_id)
@@ -55,6 +57,13 @@ class Standing:
     protocol_match: str
     computed_at: datetime
     decision: dict[str, Any] | None
+    model: str | None
+    """The axis of its protocol; None where none is stated."""
+
+    @property
+    def is_recount(self) -> bool:
+        """Whether the authors' own predictions were scored again, and no model was run."""
+        return self.model == ModelAxis.released_predictions
 
 
 @dataclass(frozen=True, slots=True)

@@ -325,6 +325,15 @@ def test_reading_can_take_a_key_too(api: Api, database: Database, settings: Sett
     assert declared == [{"apiKey": ["read"]}]
 
 
+@pytest.mark.usefixtures("api")
+def test_a_wrong_key_is_looked_up_once_where_memory_would_answer_too(client: Api, database: Database) -> None:
+    wrong = make_key(database, Scope.read).prefix + ".wrong"
+    for path in (f"/v1/papers/{PAPER}", "/v1/papers"):
+        with counted(database) as statements:
+            refused(with_key(client, wrong, "GET", path), 401, "key_invalid")
+        assert len(statements) == 1, statements
+
+
 def test_the_document_names_the_scheme_and_each_scope(client: Api, app: FastAPI) -> None:
     document = app.openapi()
     scheme = document["components"]["securitySchemes"]["apiKey"]

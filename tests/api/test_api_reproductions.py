@@ -91,6 +91,7 @@ def test_asking_for_a_run(client: Api, bell: Bell) -> None:
         "deadline_at": run["deadline_at"],
         "error": None,
         "verdict_id": None,
+        "verdict_status": None,
     }
     read = client.get(answer.headers["location"])
     assert ok(read) == run

@@ -83,11 +83,11 @@ def test_reproduce_queues_and_joins(loaded: Run) -> None:
     assert first["state"] == "queued"
     assert first["id"] == second["id"]
     said = loaded(*arguments[:-1]).stdout
-    again = "is queued, place 1 (the same one was in flight); to follow it: verdicts follow"
+    again = "is queued, place 1 (the same one was in flight); to follow it:\n  verdicts follow"
     assert said == f"run {first['id']} {again} {first['id']}\n"
     other = json.loads(loaded(*arguments, "--force").stdout)
     assert other["id"] != first["id"]
-    assert [row.split()[-1] for row in loaded("runs").stdout.splitlines()] == ["state", "queued", "queued"]
+    assert [row.split()[-1] for row in loaded("runs").stdout.splitlines()] == ["verdict", "queued", "queued"]
     assert loaded("cancel", first["id"]).stdout == f"run {first['id']} is cancelled\n"
     left = json.loads(loaded("runs", "--state", "queued", "--paper", "2004.13606", "--json").stdout)["items"]
     assert [run["id"] for run in left] == [other["id"]]
@@ -98,10 +98,9 @@ def test_reproduce_queues_and_joins(loaded: Run) -> None:
     [
         (("show", "2111.99999"), 3, "no paper 2111.99999 here. `verdicts import 2111.99999` brings it in from arXiv."),
         (("show", "draft:x"), 3, "It is registered over HTTP: PUT /v1/papers/draft:x."),
-        (("show", "nonsense"), 1, "neither an arXiv id"),
+        (("show", "2699.00001"), 2, "no month 99"),
+        (("show", "9912.00001"), 3, "arXiv cannot have it: the id begins with year and month, and December 2099 is"),
         (("reproduce", "2004.13606", "--driver", "no-such"), 3, "no driver 'no-such'; `verdicts drivers` lists them."),
-        (("reproduce", "2004.13606", "--driver", "NO_SUCH"), 1, "driver: This is not written as it has to be"),
-        (("reproduce", "2004.13606", "--slice-size", "99999999"), 1, "slice_size: This has to be at most 10000000."),
         (("reproduce", "2004.13606", "--driver", "minilm-mnli-full"), 1, "another paper; `verdicts drivers` names it."),
         (
             ("reproduce", "2111.09543", "--claim", NO_ID),
@@ -111,10 +110,10 @@ def test_reproduce_queues_and_joins(loaded: Run) -> None:
         (("cancel", NO_ID), 3, "`verdicts runs` lists them."),
         (("webhooks", "remove", NO_ID), 3, "`verdicts webhooks list` lists those it has."),
         (("reproduce", "2004.13606", "--kind", "LATER"), 2, "LATER"),
-        (("import", "missing.json"), 1, "cannot be read"),
+        (("import", "missing.json"), 5, "cannot be read"),
         (("no-such-command",), 2, "No such command"),
         (("follow", "nope"), 2, "'nope' is no id"),
-        (("claims", "nonsense"), 1, "neither an arXiv id"),
+        (("audit", "--cursor", "x"), 2, "Take it from `next_cursor`"),
         (("papers", "--limit", "999"), 2, "It has to be at most 200."),
         (("--server", "http://127.0.0.1:9", "up"), 2, "`verdicts up` takes no --server."),
         (("--key", "x", "claims", "list"), 2, "Missing argument"),
@@ -130,6 +129,32 @@ def test_errors_are_short_and_have_their_exit_code(
     if code != 2:  # usage errors are Typer's own, with a hint
         assert len(done.stderr.splitlines()) == 1
         assert done.stderr.startswith("verdicts: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", "nonsense"),
+        ("claims", "nonsense"),
+        ("claims", "import", "nonsense", "claims.csv"),
+        ("import", "draft:No"),
+        ("import", "https://arxiv.org/abs/2004.13606"),
+        ("reproduce", "nonsense"),
+        ("reproduce", "2004.13606", "--claim", "nonsense"),
+        ("reproduce", "2004.13606", "--driver", "NO_SUCH"),
+        ("reproduce", "2004.13606", "--slice-size", "99999999"),
+        ("runs", "--paper", "nonsense"),
+        ("cancel", "nonsense"),
+        ("follow", "nonsense"),
+        ("webhooks", "remove", "nonsense"),
+    ],
+)
+def test_an_id_that_cannot_be_is_wrong_usage_whatever_it_is_an_id_of(run: Run, arguments: tuple[str, ...]) -> None:
+    nowhere = {"VERDICTS_DATABASE_URL": "", "VERDICTS_REDIS_URL": "", "VERDICTS_DATA_DIR": "/nowhere"}
+    for where in ({}, nowhere, {"VERDICTS_SERVER": "http://127.0.0.1:9"}):
+        done = run(*arguments, **where)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        assert "Invalid value" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -173,6 +198,12 @@ def test_settings_that_make_no_sense_are_named(run: Run, settings: dict[str, str
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert said in done.stderr
     assert "secret" not in done.stderr
+
+
+def test_an_arxiv_that_cannot_be_reached_is_no_refusal(run: Run) -> None:
+    done = run("import", "2004.13607", VERDICTS_ARXIV__HOST="nowhere.invalid")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "cannot be resolved" in done.stderr
 
 
 def test_up_refuses_a_folder_that_cannot_be(run: Run) -> None:

@@ -7,22 +7,34 @@ from typing import Any, Final
 
 import pytest
 from rich.console import Console
+from rich.panel import Panel
 
+from app.cli.document_panel import document_panel
 from app.cli.verdict_panel import verdict_panel
-from app.client.models import Verdict
+from app.client.models import DocumentVerdict, PaperDocument, Verdict
 
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "app" / "examples.json"
 
 
-def shown(status: str, printed: float = 91.8, **decision: Any) -> str:  # noqa: ANN401  # fields of the decision
+def shown(status: str, printed_value: float = 91.8, **decision: Any) -> str:  # noqa: ANN401  # fields of the decision
+    return printed(verdict_panel(verdict_of(status, printed_value, **decision)))
+
+
+def printed(panel: Panel) -> str:
+    """What stands in a box, however it is wrapped."""
+    out = StringIO()
+    Console(file=out, width=110).print(panel)
+    return " ".join(out.getvalue().replace("│", " ").split())
+
+
+def verdict_of(status: str, value: float, model: str = "proxy", **decision: Any) -> Verdict:  # noqa: ANN401  # as above
     verdict = json.loads(EXAMPLES.read_text(encoding="utf-8"))["VerdictRead"]
-    verdict["claim_citation"]["reported_value"] = printed
+    verdict["claim_citation"]["reported_value"] = value
+    verdict["protocol_axes"]["model"] = model
     known = {"reported": 0.918, "delta": 0.02, "margin": 0.0205, "estimate": 0.9133, "ceiling": 0.85, "p_inside": 0.99}
     intervals = {"interval_90": (0.90, 0.92), "interval_95": (0.89, 0.93), "more_examples_needed": None}
     verdict["estimate"] |= {**known, **intervals, "status": status, "direction": None, **decision}
-    out = StringIO()
-    Console(file=out, width=110).print(verdict_panel(Verdict.model_validate({**verdict, "status": status})))
-    return " ".join(out.getvalue().replace("│", " ").split())  # however it is wrapped
+    return Verdict.model_validate({**verdict, "status": status})
 
 
 def test_a_verdict_that_is_reproduced() -> None:
@@ -34,6 +46,19 @@ def test_a_verdict_that_is_reproduced() -> None:
     assert "89.00 to 93.00 %" in out
     assert "probability 0.9900 of being inside the margin, times 0.85 for the protocol (proxy)" in out
     assert "0.91" not in out  # nothing stands there as a fraction
+
+
+def test_a_recount_is_told_from_a_run_of_the_model() -> None:
+    words = "reproduced confidence 0.85 a recount of the authors' published predictions: no model was run"
+    assert words in shown("reproduced", model="released_predictions")
+    assert "recount" not in shown("reproduced", model="proxy")
+    whole = verdict_of("reproduced", 91.8, model="released_predictions")
+    document = json.loads(EXAMPLES.read_text(encoding="utf-8"))["PaperDocumentRead"]
+    document["verdicts"]["post"] = document["verdict"] = {
+        **(document["verdict"] or {}),
+        **{name: whole.model_dump(mode="json")[name] for name in DocumentVerdict.model_fields},
+    }
+    assert words.partition("a recount")[2] in printed(document_panel(PaperDocument.model_validate(document), [whole]))
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,8 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     monkeypatch.setenv("VERDICTS_SERVER", world.url)
     monkeypatch.setenv("VERDICTS_KEY", world.key)
 
-    def command(*arguments: str, **environment: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["verdicts", *arguments])
+    def command(*arguments: str, program: str = "verdicts", **environment: str) -> Done:
+        monkeypatch.setattr(sys, "argv", [program, *arguments])
         with pytest.MonkeyPatch.context() as changed:
             for name, value in environment.items():
                 changed.setenv(name, value)
@@ -113,6 +113,9 @@ def test_a_run_is_asked_for_and_followed_to_its_verdict(run: Run, world: World) 
     assert "succeeded" in drawn.getvalue()
     assert "75.00" not in drawn.getvalue()  # with the interval for watching, beside a verdict that has none
     assert json.loads(run("follow", run_id, "--json").out)["id"] == json.loads(done.out)["id"]
+    head, *rows = run("runs", "--state", "succeeded").out.splitlines()
+    assert head.split() == ["run", "driver", "state", "verdict"]
+    assert [run_id, "tiny", "succeeded", "reproduced"] in [row.split() for row in rows]
 
 
 def test_a_run_that_is_cancelled_under_the_one_who_waits(run: Run, world: World) -> None:
@@ -135,12 +138,13 @@ def test_a_run_that_is_cancelled_under_the_one_who_waits(run: Run, world: World)
     ("arguments", "environment", "code", "said"),
     [
         (("show", "2111.99999"), {}, 3, "no paper 2111.99999"),
-        (("show", "nonsense"), {}, 1, "neither an arXiv id"),
+        (("show", "9912.00001"), {}, 3, "arXiv cannot have it"),
+        (("import", f"{PAPER}v1"), {}, 2, "Leave out the v1"),
         (("reproduce", PAPER, "--driver", "no-such"), {}, 3, "no driver 'no-such'"),
         (("reproduce", PAPER), {"VERDICTS_KEY": ""}, 1, "This takes an API key, in VERDICTS_KEY or after --key"),
         (("drivers", "--load"), {}, 1, "run it there"),
         (("import", "draft:my-paper"), {}, 3, "draft:my-paper"),
-        (("import", "missing.json"), {}, 1, "cannot be read"),
+        (("import", "missing.json"), {}, 5, "cannot be read"),
         (("follow", "0197f3a0-0000-7000-8000-00000000dead"), {}, 3, "no reproduction"),
         (("cancel", "0197f3a0-0000-7000-8000-00000000dead"), {}, 3, "no reproduction"),
         (("claims", "import", PAPER, "missing.csv"), {}, 5, "cannot be read"),
@@ -169,6 +173,16 @@ def test_a_run_is_cancelled(run: Run) -> None:
     done = run("cancel", asked["id"])
     assert (done.code, done.out) == (0, f"run {asked['id']} is cancelled\n")
     assert json.loads(run("cancel", asked["id"], "--json").out)["state"] == "cancelled"
+
+
+def test_a_command_to_be_copied_is_a_line_of_its_own_and_is_found_by_the_shell(run: Run, world: World) -> None:
+    elsewhere = {"program": str(Path(sys.executable).with_name("verdicts")), "PATH": "/nowhere"}
+    ask = ("reproduce", PAPER, "--kind", "PRE", "--server", world.url)
+    said = run(*ask, **elsewhere, VERDICTS_SERVER="http://127.0.0.1:9").out
+    run_id = said.split()[1]
+    assert said.splitlines()[-1] == f"  {elsewhere['program']} follow {run_id} --server {world.url}"
+    assert run(*ask).out.splitlines()[-1] == f"  verdicts follow {run_id}"
+    assert run("cancel", run_id).code == 0
 
 
 def test_a_webhook_is_registered_listed_and_removed(run: Run, world: World) -> None:
@@ -214,4 +228,3 @@ def test_what_mends_it_is_a_command_about_the_same_service(run: Run, world: Worl
     assert make.format("curate") in run("import", PAPER, "--key", "x").err
     assert make.format("admin") in run("audit", VERDICTS_KEY=make_key(world.database, Scope.read).key).err
     assert "take one without a path" in run("papers", "--server", f"{world.url}/elsewhere").err
-    assert run(*ask, "--slice-size", "99999999").err.count("This has to be at most 10000000.") == 1

@@ -89,7 +89,7 @@ def test_a_run_that_was_lost_is_named_with_the_way_back(
     lost = forks.run(arguments, {"PATH": os.environ["PATH"]}, tmp_path)
     assert (lost.returncode, lost.stdout) == (5, "")
     assert "verdicts: the service has been away for" in lost.stderr
-    assert f"to follow it again: verdicts follow {run['id']} --server {script.url}" in lost.stderr.splitlines()[-1]
+    assert lost.stderr.splitlines()[-1] == f"  verdicts follow {run['id']} --server {script.url}"
 
 
 def test_ctrl_c_ends_the_watching_and_says_how_to_go_on(forks: Forks, script: Script, tmp_path: Path) -> None:
@@ -108,9 +108,9 @@ def test_ctrl_c_ends_the_watching_and_says_how_to_go_on(forks: Forks, script: Sc
     command.send_signal(signal.SIGINT)
     command.wait(PATIENCE_S)
     over.set()
-    last = log.read_text().splitlines()[-1]
-    goes_on = f"the run {run['id']} goes on; to follow it again: verdicts follow {run['id']} --server {script.url}"
-    assert last == f"verdicts: {goes_on}"
+    last = log.read_text().splitlines()[-2:]
+    goes_on = f"the run {run['id']} goes on; to follow it again:"
+    assert last == [f"verdicts: {goes_on}", f"  verdicts follow {run['id']} --server {script.url}"]
 
 
 @pytest.fixture

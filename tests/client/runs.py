@@ -38,4 +38,5 @@ def run_json(state: str = "running", done: int = 0, **changes: Any) -> dict[str,
         "deadline_at": moment,
         "error": None,
         "verdict_id": VERDICT_ID if state == "succeeded" else None,
+        "verdict_status": "reproduced" if state == "succeeded" else None,
     } | changes

@@ -18,6 +18,7 @@ from app.core.db import Database
 from app.core.settings import QueueSettings, Settings
 from app.embedded import ServerUrls
 from app.main import create_app
+from app.reproductions.course import mark
 from app.verdicts.conclude import conclude_run
 from tests.api.fixtures import UNLIMITED
 from tests.api.helpers import PAPER, Api
@@ -228,6 +229,14 @@ def test_the_keyboard_reaches_the_content_first(browser: Browser, site: Site) ->
         assert "venue=" not in page.url
 
 
+PLOTTER = """globalThis.uPlot = class {
+  constructor(options, data) { globalThis.drawn = { options, data }; }
+  setLegend() {}
+  destroy() {}
+};"""
+"""In the place of the chart library: keeps what it is given."""
+
+
 def watch_a_run(page: Page, site: Site) -> None:
     """Have a run go on while its page is open, from its queue to its verdict."""
     ask(site.database, site.world.tiny, force=True, priority=0)
@@ -247,6 +256,26 @@ def watch_a_run(page: Page, site: Site) -> None:
     page.reload()
     expect(page.locator("[data-chart] canvas")).to_be_visible()
     assert json.loads(page.locator("[data-chart]").get_attribute("data-points") or "")[0] == [5, 8, 12]
+
+
+def test_a_curve_is_not_flattened_by_its_beginning(browser: Browser, site: Site) -> None:
+    run_id = ask(site.database, site.world.tiny, force=True)
+    with site.database.unit_of_work() as session:
+        for done, correct in ((20, 4), (500, 380), (1_000, 752), (4_000, 3_010), (10_000, 7_520)):
+            mark(session, run_id, done=done, correct=correct, total=10_000)
+    with opened(browser, site.base) as (page, _):
+        page.route("**/uPlot.iife*", lambda route: route.fulfill(body=PLOTTER, content_type="text/javascript"))
+        page.goto(f"/reproductions/{run_id}")
+        page.wait_for_function("globalThis.drawn")
+        lows, highs = page.evaluate("drawn.data.slice(2)")
+        axis = "drawn.options.scales.y.range({{ series: [{{ idxs: [{}, {}] }}] }}, {}, {})"
+        whole = page.evaluate(axis.format(0, 4, min(lows), max(highs)))
+        beginning = page.evaluate(axis.format(0, 1, min(lows), max(highs)))
+        lines = [page.evaluate(f"drawn.options.series[{number}].stroke") for number in (1, 2, 3)]
+        margin = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--edge').trim()")
+    assert min(lows) < whole[0] == min(lows[2:])
+    assert beginning[0] == min(lows)
+    assert len({*lines, margin}) == 3
 
 
 def test_a_run_is_watched_to_its_verdict(browser: Browser, site: Site) -> None:

@@ -12,7 +12,8 @@ from app.dashboard.pages import FORMS, PAGES
 from app.dashboard.routes import PageRoute
 from tests.api.helpers import NOBODY, PAPER, Api, counted, unchanged
 from tests.dashboard.reading import checked, text_of, tree
-from tests.dashboard.world import DRAFT, OLD_STYLE, TINY, World
+from tests.dashboard.world import DATA, DRAFT, OLD_STYLE, TINY, World, conclude
+from tests.factories.drivers import make_subject
 
 
 def test_every_page_is_whole_valid_and_self_contained(client: Api, database: Database, world: World) -> None:
@@ -107,11 +108,29 @@ def test_a_paper_shows_the_claim_the_decision_and_the_evidence(client: Api, worl
     assert world.ran_again in client.get(f"/papers/{TINY}").text
 
 
+def test_a_recount_is_told_from_a_run_of_the_model_beside_the_verdict(client: Api, world: World) -> None:
+    run = client.get(f"/v1/verdicts/{world.ran}").json()["reproduction"]
+    for path in (f"/papers/{TINY}", f"/verdicts/{world.ran}", f"/reproductions/{run}"):
+        said = text_of(client.get(path).content).partition("A recount.")[2]
+        assert "published predictions were scored again: no model was run." in said[:100], path
+    assert "recount" not in text_of(client.get(f"/papers/{PAPER}").content)
+    assert text_of(client.get("/").content).count("recount, no model run") == 1
+
+
+def test_the_runs_of_a_paper_say_what_came_of_them(client: Api, database: Database, split_digest: str) -> None:
+    verdict = conclude(database, make_subject(database, data=DATA), split_digest, [1, 4, 8])
+    page = tree(client.get(f"/papers/{TINY}").content)
+    (run,) = (one for runs in page.iter() if runs.get("class") == "runs" for one in runs)
+    assert [a.get("href") for a in run.iter("a")][1:] == [f"/verdicts/{verdict}"]
+    assert "".join(run.itertext()).split()[:3] == ["Succeeded", "tiny", "Reproduced"]
+
+
 def test_statuses_are_told_in_words_and_reasons(client: Api, world: World) -> None:
     text = text_of(client.get(f"/verdicts/{world.counted}").content)
     assert "The 95 % interval, 78." in text
     assert "lies wholly below the margin" in text
     assert "posted as counts" in text
+    assert "Posted evidence. An outside agent measured it; the decision was made here." in text
     assert "imported" in text_of(client.get(f"/verdicts/{world.imported}").content)
     assert "no longer stands" in text_of(client.get(f"/verdicts/{world.ran}").content)
 
@@ -149,7 +168,7 @@ def test_runs_are_shown_as_they_stand(client: Api, world: World) -> None:
     queue = text_of(client.get("/queue").content)
     assert "7 of 12" in queue
     assert "dataset_missing" in queue
-    assert queue.index("Running") < queue.index("Waiting") < queue.index("Ended lately")
+    assert queue.index("Running") < queue.index("Waiting") < queue.index("Recently ended")
     failed = text_of(client.get(f"/reproductions/{world.runs['failed']}").content)
     assert "data/<gone> is not there." in failed
     assert "says nothing about the claim" in failed
@@ -166,7 +185,7 @@ def test_a_run_that_has_ended_shows_the_numbers_of_its_verdict_and_no_others(cli
     run = client.get(f"/v1/verdicts/{world.ran_again}").json()["reproduction"]
     ended = text_of(client.get(f"/reproductions/{run}").content)
     verdict = text_of(client.get(f"/verdicts/{world.ran_again}").content)
-    why = "The interval has no width, as no item of the split is left to measure"
+    why = "There is no sampling error, as every item of the split was measured"
     assert "Reported accuracy 75.0 %" in ended
     assert "Measured 75.00 %" in ended
     assert why in ended

@@ -104,7 +104,12 @@ def start(
 
 def leftovers(data_dir: Path) -> list[str]:
     """The command lines of processes that still mention the data folder."""
-    found = []
+    return list(processes(data_dir).values())
+
+
+def processes(data_dir: Path) -> dict[int, str]:
+    """The processes that mention the data folder, by their command lines."""
+    found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -112,7 +117,7 @@ def leftovers(data_dir: Path) -> list[str]:
         except OSError:
             continue
         if int(entry.name) != os.getpid() and (str(data_dir) in line or f"VERDICTS_DATA_DIR={data_dir}\0" in variables):
-            found.append(line)
+            found[int(entry.name)] = line
     return found
 
 

@@ -1,13 +1,16 @@
 """The main job, as the README's command runs it."""
 
 import json
+import shlex
+import subprocess
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.docs.blocks import block, is_shown
-from tests.end_to_end.conftest import Service
+from tests.end_to_end.conftest import PATIENCE_S, Service, environment, processes
 
 pytestmark = [pytest.mark.worker, pytest.mark.timeout(1200)]
 
@@ -22,6 +25,21 @@ def test_the_first_command_prints_what_the_quick_start_shows(service: Service) -
     shown = shown.replace("http://127.0.0.1:8000", service.base)
     assert is_shown(shown, printed), printed
     assert printed.count("reproduced") == 21
+
+
+def test_the_command_that_it_prints_makes_a_key_in_another_terminal(service: Service) -> None:
+    (command,) = (line for line in service.output.read_text().splitlines() if " keys create " in line)
+    made = subprocess.run(shlex.split(command), capture_output=True, text=True, check=True, env=environment())
+    assert made.stdout.startswith("pv_")
+
+
+def test_nobody_waits_for_what_decides_to_be_loaded(service: Service) -> None:
+    """Half a second after it is ready the API has it, although nothing was posted yet."""
+    (api,) = (pid for pid, line in processes(service.data_dir).items() if " api " in line)
+    deadline = time.monotonic() + PATIENCE_S
+    while "scipy/stats/" not in Path(f"/proc/{api}/maps").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def test_up_re_scores_the_released_predictions(service: Service) -> None:

@@ -74,6 +74,7 @@ def test_a_run_and_its_verdict_are_told_as_they_were_at_each_step(database: Data
         {"paper": "2101.00001", "verdict": one.model_dump(mode="json")} for one in verdicts
     ]
     assert (asked.queue_position, taken.stage, ended.verdict_id) == (1, "starting", verdict_id)
+    assert [one.verdict_status for one in (asked, taken, ended)] == [None, None, issued.status]
     assert (issued.is_current, superseded.superseded_by) == (True, second_id)
 
 

@@ -16,6 +16,8 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Fork as ordered until the input ends; the kernel ends the children with this process."""
+    import scipy.stats  # noqa: F401, PLC0415  # each service that lasts would load it for itself (app.core.afterwards)
+
     import app.main  # noqa: F401, PLC0415
     from app.cli.commands import COMMANDS  # noqa: PLC0415
     from app.cli.source import LOCAL  # noqa: PLC0415

@@ -104,6 +104,54 @@ def test_malformed_ids_are_refused_with_their_code(client: Api) -> None:
             assert len(response.content) < 1_000
 
 
+@pytest.mark.parametrize(
+    ("arxiv_id", "why"),
+    [
+        ("9012.00001", "December 2090 is still to come"),
+        ("2004.00000", "the numbers of a month begin with 1"),
+        ("2004.1360", "four digits until 2014, and five since then"),
+        ("1412.00001", "four digits until 2014, and five since then"),
+        ("0703.0001", "0704.0001, and older ones are like hep-th/9901001"),
+        ("hep-th/0704001", "end with March 2007"),
+    ],
+)
+def test_what_arxiv_cannot_have_is_not_to_be_registered_but_looked_at_again(
+    client: Api, arxiv_id: str, why: str
+) -> None:
+    detail = refused(client.get(f"/v1/papers/{arxiv_id}"), 404, "paper_not_found")["detail"]
+    assert why in detail
+    assert detail.endswith(
+        "Check the id. A paper that is not on arXiv is registered as a draft: PUT /v1/papers/draft:my-paper."
+    )
+    page = client.get(f"/papers/{arxiv_id}", headers={"Accept": "text/html"})
+    assert page.status_code == 404
+    assert f"{why}. Check the id.</p>" in page.text
+    refused(client.post(f"/v1/papers/{arxiv_id}/import"), 404, "arxiv_paper_not_found")
+
+
+@pytest.mark.parametrize(
+    "arxiv_id", ["2004.13607", "1412.0001", "0704.0001", "hep-th/0703001", "hep-th/9901001", "draft:x"]
+)
+def test_what_arxiv_may_have_is_to_be_registered(client: Api, arxiv_id: str) -> None:
+    detail = refused(client.get(f"/v1/papers/{arxiv_id}"), 404, "paper_not_found")["detail"]
+    assert detail == f"There is no paper {arxiv_id} here. Register it with PUT /v1/papers/{arxiv_id}."
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2013.00001", "there is no month 13"),
+        ("9999.99999v2", "there is no month 99"),
+        ("hep-th/9900001", "there is no month 00"),
+        ("arXiv:2111.09543v2", "it has to be '2111.09543v2' alone"),
+        ("2111.09543.pdf", "it has to be '2111.09543' alone"),
+        ("my paper", "nor a draft id (like draft:my-paper)"),
+    ],
+)
+def test_what_is_wrong_with_an_id_is_said(client: Api, text: str, said: str) -> None:
+    assert said in refused(client.get(f"/v1/papers/{text}"), 422, "paper_id_malformed")["detail"]
+
+
 def test_a_percent_encoded_slash_is_the_slash(client: Api) -> None:
     client.put_paper("hep-th/9901001", title="Old style")
     for path in ("hep-th/9901001", "hep-th%2F9901001", "hep-th%2f9901001"):

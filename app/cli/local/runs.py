@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 
 from app.claims.queries import read_claim
-from app.cli.failures import CommandError
+from app.cli.failures import WRONG_USAGE, CommandError
 from app.cli.local.base import Local
 from app.cli.local.insistent import Insistent
 from app.cli.source import Watch
@@ -38,7 +38,7 @@ def _post_of(wanted: Mapping[str, Any]) -> ReproductionPost:
         return ReproductionPost.model_validate(wanted)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise CommandError(f"{first['loc'][0]}: {said_of(first)}") from error
+        raise CommandError(f"{first['loc'][0]}: {said_of(first)}", WRONG_USAGE) from error
 
 
 class LocalRuns(Local):

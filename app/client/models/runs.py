@@ -44,7 +44,8 @@ class RunError(Answered):
 class Reproduction(Answered):
     """A run. `state` is queued, running, succeeded, failed, cancelled or expired; `done` tells whether it has ended.
 
-    `queue_position` is of the single run: a list does not say it.
+    `queue_position` is of the single run: a list does not say it. `verdict_status` is what its verdict says of the
+    claim; older services leave it out.
     """
 
     id: UUID
@@ -73,3 +74,4 @@ class Reproduction(Answered):
     deadline_at: datetime
     error: RunError | None
     verdict_id: UUID | None
+    verdict_status: str | None = None

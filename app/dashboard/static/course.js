@@ -12,6 +12,16 @@ globalThis.course = (() => {
   const data = JSON.parse(box.dataset.points);
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   let plot = null;
+  // The first examples say next to nothing: an axis that held their interval would flatten all that follows. Who draws
+  // across a part of the chart sees that part whole.
+  const BEGINNING = 0.1;
+  function extent(u, low, high) {
+    const [from, to] = u.series[0].idxs;
+    const newest = data[0].length - 1;
+    const later = data[0].findIndex((done) => done >= BEGINNING * data[0][newest]);
+    const seen = from === 0 && to === newest ? [...data[2].slice(later), ...data[3].slice(later)] : [low, high];
+    return [Math.min(...seen, (reported - 1.5 * margin) * scaled), Math.max(...seen, (reported + 1.5 * margin) * scaled)];
+  }
   // Where nothing is pointed at, the legend says how it stands.
   const rest = (u) => { if (!(u.cursor.left >= 0)) u.setLegend({ idx: data[0].length - 1 }); };
   function options(width) {
@@ -19,15 +29,14 @@ globalThis.course = (() => {
     const digits = scaled === 100 ? 1 : 3;
     return {
       width, height: 280,
-      scales: { x: { time: false }, y: { range: (_, low, high) =>
-        [Math.min(low, (reported - 1.5 * margin) * scaled), Math.max(high, (reported + 1.5 * margin) * scaled)] } },
+      scales: { x: { time: false }, y: { range: extent } },
       series: [
         { label: "examples", value: (_, value) => (value === null || value === undefined ? "–" : whole.format(value)) },
         { label: "estimate", stroke: colour("--ok"), width: 2, points: { show: data[0].length < 30 } },
-        { label: "95 % from", stroke: colour("--edge"), width: 1, points: { show: false } },
-        { label: "95 % to", stroke: colour("--edge"), width: 1, points: { show: false } },
+        { label: "95 % from", stroke: colour("--span"), width: 1, points: { show: false } },
+        { label: "95 % to", stroke: colour("--span"), width: 1, points: { show: false } },
       ].map((one) => ({ value: (_, value) => (value === null || value === undefined ? "–" : value.toFixed(shown)), ...one })),
-      bands: [{ series: [3, 2], fill: `${colour("--heat")}33` }],
+      bands: [{ series: [3, 2], fill: `${colour("--span")}24` }],
       axes: [{ ...axis, label: "examples", labelSize: 22, values: (_, all) => all.map((one) => whole.format(one)) },
         { ...axis, size: 62, values: (_, all) => all.map((one) => one.toFixed(digits)) }],
       hooks: { ready: [rest], setCursor: [rest], setData: [rest], drawClear: [(u) => {
@@ -36,6 +45,15 @@ globalThis.course = (() => {
         const middle = u.valToPos(reported * scaled, "y", true);
         u.ctx.fillStyle = colour("--zone");
         u.ctx.fillRect(u.bbox.left, top, u.bbox.width, bottom - top);
+        u.ctx.strokeStyle = colour("--edge");
+        u.ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+        for (const edge of [top, bottom]) {
+          u.ctx.beginPath();
+          u.ctx.moveTo(u.bbox.left, edge);
+          u.ctx.lineTo(u.bbox.left + u.bbox.width, edge);
+          u.ctx.stroke();
+        }
+        u.ctx.setLineDash([]);
         u.ctx.fillStyle = colour("--fg");
         u.ctx.fillRect(u.bbox.left, middle, u.bbox.width, Math.max(1, devicePixelRatio));
       }] },
