@@ -2,13 +2,13 @@
 
        softmax over j of  q[i].k[j] + q[i].PK[i - j] + k[j].PQ[i - j],  times v[j]
 
-   One head of one example at a time, all of it in the cache. The lanes of a vector are queries, so that softmax needs no
-   sum across lanes. The rows of a tile are keys j, j + 8, j + 16, ...: query i + 8 and key j + 8 are as far apart as i and
-   j, so a tile of 3 by 5 vectors reads 7 vectors of each table and not 15. The position products that no pair of an
-   example reaches are never made.
+   One head of one example at a time, all of it in the cache. The lanes of a vector are queries, so that softmax needs
+   no sum across lanes. The rows of a tile are keys j, j + 8, j + 16, ...: query i + 8 and key j + 8 are as far apart as
+   i and j, so a tile of 4 by 4 vectors reads 7 vectors of each table and not 16. The position products that no pair of
+   an example reaches are never made.
  */
 
-enum { DEPTH = 16 }; /* dimensions at once, so that what a tile reads of the tables stays in the first-level cache */
+enum { DEPTH = 32 }; /* dimensions at once, so that what a tile reads of the tables stays in the first-level cache */
 
 typedef struct {
     const float *keys, *queries; /* PK and PQ of one head: [size][stride], the column of distance 0 first; or NULL */
@@ -28,7 +28,8 @@ INLINE int padded_to_lanes(int length) { return (length + N - 1) / N * N; }
 
 /* Add to the scores of `rows` keys, 8 apart, and `columns` vectors of queries what `depth` dimensions give. */
 INLINE void add_scores(int rows, int columns, int with_positions, const float *keys, ptrdiff_t key_stride,
-                       const float *queries, ptrdiff_t query_stride, positions near, int depth, float *scores, int first) {
+                       const float *queries, ptrdiff_t query_stride, positions near, int depth, float *scores,
+                       int first) {
     lanes sum[MOST_ROWS][MOST_COLUMNS];
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int c = 0; c < columns; c++)
@@ -67,7 +68,7 @@ INLINE void add_scores(int rows, int columns, int with_positions, const float *k
     case 8 * ROWS + COLUMNS:                                                                                           \
         add_scores(ROWS, COLUMNS, POSITIONS, keys, key_stride, queries, query_stride, near, depth, scores, first);     \
         break;
-#define TILES_OF(ROWS) TILE(ROWS, 1) TILE(ROWS, 2) TILE(ROWS, 3) TILE(ROWS, 4) WIDEST(ROWS)
+#define TILES_OF(ROWS) TILE(ROWS, 1) TILE(ROWS, 2) TILE(ROWS, 3) TILE(ROWS, 4)
 
 #define POSITIONS 1
 APART void NAMED(tile)(int rows, int columns, const float *keys, ptrdiff_t key_stride, const float *queries,
@@ -190,9 +191,18 @@ APART void NAMED(copied)(numbers rows, int length, int size, float *out) {
         for (int d = 0; d < size; d += N) store(out + (ptrdiff_t)i * size + d, at(rows, i, d));
 }
 
+/* Have queries, keys and values of a head in the second-level cache when it comes to them. */
+INLINE void call_for(numbers rows, ptrdiff_t width, int length, int size) {
+    for (int i = 0; i < length; i++)
+        for (int part = 0; part < 3; part++)
+            for (int d = 0; d < size; d += rows.halves ? 32 : 16)
+                __builtin_prefetch(moved(rows, i, part * width + d).first, 0, 2);
+}
+
 static room room_in(float *scratch, int longest, int size) {
     ptrdiff_t padded = padded_to_lanes(longest), rows = padded * size;
-    return (room){scratch, scratch + rows, scratch + 2 * rows, scratch + 3 * rows, scratch + 3 * rows + padded * padded};
+    float *scores = scratch + 3 * rows;
+    return (room){scratch, scratch + rows, scratch + 2 * rows, scores, scores + padded * padded};
 }
 
 void NAMED(attend)(const void *qkv, void *out, int halves, int heads, int size, const float *table, ptrdiff_t stride,
@@ -200,9 +210,10 @@ void NAMED(attend)(const void *qkv, void *out, int halves, int heads, int size, 
                    float *scratch, int64_t longest) {
     room own = room_in(scratch, (int)longest, size);
     ptrdiff_t width = (ptrdiff_t)heads * size;
+    numbers all_rows = {qkv, 3 * width, halves};
     for (int64_t example = first; example < last; example++) {
         int length = (int)lengths[example];
-        numbers rows = moved((numbers){qkv, 3 * width, halves}, starts[example], 0);
+        numbers rows = moved(all_rows, starts[example], 0);
         numbers mixed = moved((numbers){out, width, halves}, starts[example], 0);
         for (int head = 0; head < heads; head++) {
             numbers q = moved(rows, 0, head * size), k = moved(q, 0, width), v = moved(k, 0, width);
@@ -215,6 +226,10 @@ void NAMED(attend)(const void *qkv, void *out, int halves, int heads, int size, 
             NAMED(transposed)(q, length, size, own.queries);
             NAMED(copied)(k, length, size, own.keys);
             NAMED(copied)(v, length, size, own.values);
+            if (head + 1 < heads)
+                call_for(moved(q, 0, size), width, length, size);
+            else if (example + 1 < last)
+                call_for(moved(all_rows, starts[example + 1], 0), width, (int)lengths[example + 1], size);
             score(own, length, size, near);
             NAMED(exponentials)(own, length);
             mix_all(own, length, size, moved(mixed, 0, head * size));

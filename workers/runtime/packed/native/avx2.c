@@ -5,7 +5,6 @@
 #define REGISTER "x"
 #define MOST_ROWS 2
 #define MOST_COLUMNS 4
-#define WIDEST(ROWS)
 #define EVERY_TILE TILES_OF(1) TILES_OF(2)
 #define WIDE_MIX 2
 #include "lanes.h"
