@@ -23,6 +23,8 @@ FROM build AS build-api
 RUN uv pip install --python /opt/venv/bin/python --no-cache --constraints constraints.txt ".[service]"
 
 FROM build AS build-worker
+# For the evaluator's kernels of a CPU; the image itself has no compiler.
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 # What uv takes for torch: cpu (0.2 GB), or a CUDA release such as cu130 (several GB).
 ARG TORCH=cpu
 ENV UV_TORCH_BACKEND=$TORCH

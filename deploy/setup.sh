@@ -16,7 +16,7 @@ for python in "${PYTHON:-}" python3.13 python3.12 python3.11 python3 python; do
 done
 [ -n "$python" ] || fail "needs Python 3.11, 3.12 or 3.13 on the PATH, or named by PYTHON=/path/to/python"
 
-stamp="$venv/.installed-$(printf '%s' "$extras" | tr , -)-$(cat pyproject.toml constraints.txt | cksum | tr ' ' -)"
+stamp="$venv/.installed-$(printf '%s' "$extras" | tr , -)-$(cat pyproject.toml constraints.txt workers/runtime/packed/native/*.[ch] | cksum | tr ' ' -)"
 [ -e "$stamp" ] && exit 0
 
 if [ ! -x "$venv/bin/python" ]; then

@@ -154,6 +154,7 @@ class ModelSource:
             **asdict(device_facts(self._device, self._inference.dtype, self._inference.seed)),
             **asdict(self._predictor.counts),
             "backend": self._classifier.facts.backend,
+            "kernels": self._classifier.facts.kernels,
             "batches_at_once": self._predictor.lanes.count,
             "batch_tokens": self._budget,
             "tokens": sum(self._lengths),

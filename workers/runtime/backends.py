@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Final
 
@@ -31,6 +31,8 @@ class Backends:
     exact: Backend
     name: str
     """`packed` or `transformers`."""
+    kernels: str
+    """What computes attention: `avx512` or `avx2` (ours in C), `triton` (ours for a GPU), or `torch`."""
 
 
 def build_backends(
@@ -44,12 +46,12 @@ def build_backends(
 
     The model (float32, on the CPU) is spent: do not use it afterwards.
     """
-    lower = _build(model, device, _LOWER[dtype], spend=False, longest=longest)[0] if dtype in _LOWER else None
+    lower = _build(model, device, _LOWER[dtype], spend=False, longest=longest).quick if dtype in _LOWER else None
     streamed = lower is not None and device.type == "cpu" and isinstance(model, BareModel) and _is_large(model)
-    exact, name = _build(model, device, torch.float32, spend=True, streamed=streamed, longest=longest)
+    found = _build(model, device, torch.float32, spend=True, streamed=streamed, longest=longest)
     if dtype is DType.tf32:
-        lower = TensorFloatBackend(exact)
-    return Backends(lower or exact, exact, name)
+        lower = TensorFloatBackend(found.exact)
+    return found if lower is None else replace(found, quick=lower)
 
 
 def _is_large(model: BareModel) -> bool:
@@ -81,8 +83,9 @@ def _build(
     spend: bool,
     streamed: bool = False,
     longest: int | None,
-) -> tuple[Backend, str]:
+) -> Backends:
     packed = packed_backend(model, device=device, dtype=dtype, spend=spend, streamed=streamed, longest=longest)
     if packed is not None:
-        return packed, "packed"
-    return TransformersBackend(model if spend else deepcopy(model), device=device, dtype=dtype), "transformers"
+        return Backends(packed, packed, "packed", packed.model.kernels)
+    plain = TransformersBackend(model if spend else deepcopy(model), device=device, dtype=dtype)
+    return Backends(plain, plain, "transformers", "torch")

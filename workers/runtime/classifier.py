@@ -41,6 +41,8 @@ class ModelFacts:
     attention: str
     adapter_merged: bool
     backend: str
+    kernels: str
+    """What computes attention."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ def load_classifier(
         attention=attention,
         adapter_merged=checked.base is not None,
         backend=backends.name,
+        kernels=backends.kernels,
     )
     return Classifier(tokenizer_of(checked), columns, backends.quick, backends.exact, vocabulary, facts)
 

@@ -15,6 +15,7 @@ from tests.workers.tiny_checkpoints import WORDS, edit_json, write_checkpoint
 from workers.evaluation.run import Run, open_run
 from workers.evaluation.stopping import random_order
 from workers.runtime.cache import warm_models
+from workers.runtime.packed.native import levels
 
 pytestmark = pytest.mark.worker
 
@@ -153,6 +154,7 @@ def test_the_number_of_threads_changes_no_bit_and_no_order(toy: Path, dtype: str
     assert list(_all(many).items()) == list(alone.items())
     facts = many.facts()["inference"]
     assert (facts["batches_at_once"], facts["threads"]) == (3, 3)
+    assert facts["kernels"] == next((one.level for one in levels()), "torch")
     counted = ("batches", "rechecked", "non_finite", "halvings", "calibration", "audit")
     assert [facts[name] for name in counted] == [one.facts()["inference"][name] for name in counted]
     stored = frozenset(list(alone)[:40])

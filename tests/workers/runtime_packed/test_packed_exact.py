@@ -9,8 +9,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.workers.runtime_packed.tiny_models import CPU, one_at_a_time, random_examples, tiny
 from workers.runtime.backend import Backend
+from workers.runtime.packed import build as packed_build
 from workers.runtime.packed import entry as packed_entry
 from workers.runtime.packed import packed_backend
+from workers.runtime.packed.native import levels
 
 pytestmark = pytest.mark.worker
 
@@ -39,6 +41,14 @@ def packed(name: str, *, dtype: torch.dtype = torch.float32) -> Backend:
     return backend
 
 
+@pytest.fixture(params=[*(one.level for one in levels()), "torch"])
+def _kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each set of kernels that this processor has, and none."""
+    chosen = next((one for one in levels() if one.level == request.param), None)
+    monkeypatch.setattr(packed_build, "native_kernels", lambda: chosen)
+
+
+@pytest.mark.usefixtures("_kernels")
 @pytest.mark.parametrize("name", CASES)
 def test_the_logits_are_those_of_transformers_one_example_at_a_time(name: str) -> None:
     family, options = CASES[name]
@@ -91,6 +101,7 @@ def test_the_same_input_gives_the_same_bits(name: str, dtype: torch.dtype) -> No
     assert_array_equal(second.logits(examples), expected)
 
 
+@pytest.mark.usefixtures("_kernels")
 @pytest.mark.parametrize("name", ["bert", "roberta", "deberta-v3"])
 def test_bfloat16_is_close(name: str) -> None:
     family, options = CASES[name]

@@ -11,6 +11,8 @@ encoder       the blocks of all layers but the last
 first_token   the last layer, for the one token that the classifier reads
 attention     content attention (BERT, RoBERTa)
 disentangled  content and position attention (DeBERTa-v2/v3)
+cpu           attention and sums by compiled kernels of a CPU
+native/       those kernels, in C
 gpu           attention, sums and the last layer by the kernels of a GPU
 kernels       those kernels, in Triton
 positions     relative positions: buckets, projections, reachable rows

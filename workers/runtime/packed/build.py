@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from workers.runtime.packed.attention import ContentAttention
+from workers.runtime.packed.cpu import CompiledAttention, CompiledNorm, native_kernels
 from workers.runtime.packed.disentangled import DisentangledAttention
 from workers.runtime.packed.embed import Embeddings, Norm
 from workers.runtime.packed.encoder import Layer, Mixing, Tail
@@ -19,6 +20,7 @@ from workers.runtime.packed.first_token import FirstTokenLayer
 from workers.runtime.packed.gpu import FusedAttention, FusedNorm, LastLayer, kernels_for
 from workers.runtime.packed.layout import Packed, Positions
 from workers.runtime.packed.linear import Product, lays_out, linear, plain_linear, streamed_linear
+from workers.runtime.packed.native import Native, fits
 from workers.runtime.packed.numbers import Numbers, Present, Rows, Scaled, scratch, stacked
 from workers.runtime.packed.positions import Projections
 
@@ -47,6 +49,8 @@ class PackedModel:
     last: Last
     head: nn.Module
     """Hidden states [B, 1, d] -> logits [B, C]."""
+    kernels: str
+    """What computes attention: `avx512`, `avx2`, `triton`, or `torch`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +77,29 @@ class Keeper:
 
     @property
     def kernels(self) -> ModuleType | None:
-        """Those of the device, where it has any."""
+        """Those of a GPU, where the device is one that has any."""
         return kernels_for(self.device)
+
+    def native(self, width: int) -> Native | None:
+        """Those of a CPU, where the device is one that has any, for numbers of which `width` lie side by side."""
+        return native_kernels() if self.device.type == "cpu" and fits(width) else None
+
+    def name_of_kernels(self, size: int) -> str:
+        """What computes attention with heads of this size."""
+        native = self.native(size)
+        if native is not None:
+            return native.level
+        return "torch" if self.kernels is None else "triton"
 
     def norm(self, module: Any) -> Norm:  # noqa: ANN401 - transformers' modules are untyped here
         """The model's layer normalisation."""
         weight, bias = self.tensor(module.weight), self.tensor(module.bias)
-        if self.kernels is None:
-            return Norm(weight, bias, module.eps)
-        return FusedNorm(weight, bias, module.eps, self.kernels)
+        native = self.native(len(weight))
+        if native is not None:
+            return CompiledNorm(weight, bias, module.eps, native)
+        if self.kernels is not None:
+            return FusedNorm(weight, bias, module.eps, self.kernels)
+        return Norm(weight, bias, module.eps)
 
     def product(self, *maps: Map, gelu: bool = False) -> Product:
         """Several linear maps of the same rows as one product."""
@@ -150,7 +168,12 @@ def build(model: Any, keeper: Keeper, *, spend: bool = True) -> PackedModel:  # 
     known = None if embeddings.positions is None else len(embeddings.positions)
     head = kind.head if spend else deepcopy(kind.head)
     return PackedModel(
-        Positions(kind.rule, known), embeddings, layers, last, head.to(keeper.device, keeper.beside).eval()
+        positions=Positions(kind.rule, known),
+        embeddings=embeddings,
+        layers=layers,
+        last=last,
+        head=head.to(keeper.device, keeper.beside).eval(),
+        kernels=keeper.name_of_kernels(final.attention.self.attention_head_size),
     )
 
 
@@ -173,6 +196,9 @@ def _mixing(own: Any, kind: Family, keeper: Keeper) -> Mixing:  # noqa: ANN401 -
     q, k, v = _maps(own, kind)
     qkv = keeper.product(q, k, v)
     relative = None if kind.relative is None else _projections(q, k, count, kind.relative, keeper)
+    native = keeper.native(own.attention_head_size)
+    if native is not None:
+        return CompiledAttention(qkv, count, relative, native)
     if keeper.kernels is not None:
         return FusedAttention(qkv, count, relative, keeper.kernels)
     return ContentAttention(qkv, count) if relative is None else DisentangledAttention(qkv, count, relative)

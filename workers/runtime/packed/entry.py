@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from workers.runtime.backend import Backend, TokenizedExample
+from workers.runtime.backend import TokenizedExample
 from workers.runtime.packed.bare import BareModel
 from workers.runtime.packed.build import Keeper, PackedModel, build
 from workers.runtime.packed.layout import blocks, pack
@@ -26,7 +26,7 @@ def packed_backend(
     spend: bool = True,
     streamed: bool = False,
     longest: int | None = None,
-) -> Backend | None:
+) -> "PackedBackend | None":
     """The packed form of `model` on `device` in `dtype`; None, the model untouched, where it is not reproduced exactly.
 
     Otherwise the model is spent, unless `spend` is false: its weights become the backend's, and are freed where they

@@ -5,6 +5,8 @@ from typing import Final
 
 import torch
 
+from workers.runtime.packed.native import Table
+
 _WHOLE: Final = 16
 
 
@@ -62,6 +64,7 @@ class Projections:
     first: int = 0
     """The row of the table that is the first here, where not all are reached."""
     _spread: torch.Tensor | None = field(default=None, init=False)
+    _table: Table | None = field(default=None, init=False)
 
     def around(self, longest: int) -> torch.Tensor:
         """The projections of every distance up to `longest` - 1, a view: [2·H, 2·longest - 1, D].
@@ -77,6 +80,17 @@ class Projections:
         """
         return self._columns(longest, -(-(2 * longest - 1) // _WHOLE) * _WHOLE)
 
+    def by_distance(self, longest: int) -> Table:
+        """The projections of every distance up to `longest` - 1, and of _WHOLE more on either side."""
+        # Looked at once, as in _columns().
+        table = self._table
+        if table is None or table.centre < longest - 1 + _WHOLE:
+            reach = _spread(longest) + _WHOLE
+            rows = self._rows(torch.arange(-reach, reach + 1))
+            both = torch.stack([self.keys[:, rows], self.queries[:, rows]], dim=1)
+            table = self._table = Table(both.transpose(2, 3).contiguous(), reach)
+        return table
+
     def _columns(self, longest: int, count: int) -> torch.Tensor:
         # Looked at once: batches in other threads may put a larger one there meanwhile.
         spread = self._spread
@@ -88,5 +102,8 @@ class Projections:
     def _spread_to(self, longest: int) -> torch.Tensor:
         # One more and _WHOLE more than distances are needed: an even number, and room for what columns() adds.
         rising = torch.arange(1 - longest, longest + _WHOLE + 1)
-        of_keys, of_queries = ((self.buckets.rows(one) - self.first).to(self.keys.device) for one in (-rising, rising))
-        return torch.cat([self.keys[:, of_keys], self.queries[:, of_queries]]).transpose(1, 2).contiguous()
+        keys, queries = self.keys[:, self._rows(-rising)], self.queries[:, self._rows(rising)]
+        return torch.cat([keys, queries]).transpose(1, 2).contiguous()
+
+    def _rows(self, distances: torch.Tensor) -> torch.Tensor:
+        return (self.buckets.rows(distances) - self.first).to(self.keys.device)

@@ -1,0 +1,90 @@
+"""The packed forward's parts that are compiled for a CPU, where the project was installed with a C compiler."""
+
+import logging
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import torch
+from torch.nn import functional
+
+from workers.runtime.packed.embed import Norm
+from workers.runtime.packed.layout import Packed
+from workers.runtime.packed.linear import Product
+from workers.runtime.packed.native import DTYPES, Native, levels
+from workers.runtime.packed.positions import Projections
+
+_LOG: Final = logging.getLogger(__name__)
+_TOLERANCE: Final = 1e-5
+
+
+@cache
+def native_kernels() -> Native | None:
+    """The kernels for this processor, where they were built and give what plain operations give."""
+    try:
+        found = next(iter(levels()), None)
+        if found is not None:
+            _check(found)
+    except Exception as error:  # noqa: BLE001 - whatever a foreign file does: the plain operations are there
+        _LOG.warning("the compiled kernels are not used, and it will take longer: %s", error)
+        return None
+    if found is None:
+        _LOG.info("no compiled kernels: no C compiler at installation, or a processor without AVX2")
+    return found
+
+
+def _check(native: Native) -> None:
+    """Raise ValueError where they are not the plain operations, on two examples of 17 and 40 rows."""
+    generator = torch.Generator().manual_seed(0)
+    heads, size, lengths = 2, 16, (17, 40)
+    qkv = torch.randn(sum(lengths), 3 * heads * size, generator=generator)
+    found = native.attend(
+        qkv, None, torch.tensor([0, lengths[0]]), torch.tensor(lengths), heads=heads, longest=max(lengths)
+    )
+    parts = []
+    for part in torch.split(qkv, list(lengths)):
+        q, k, v = part.view(len(part), 3 * heads, size).transpose(0, 1).chunk(3)
+        mixed = torch.softmax(q @ k.transpose(1, 2), dim=-1) @ v
+        parts.append(mixed.transpose(0, 1).flatten(1))
+    x, weight, bias = (part.contiguous() for part in (qkv[:, : heads * size], qkv[0, :32], qkv[1, :32]))
+    normed = native.norm_of_sum(found.clone(), x, weight, bias, 1e-7)
+    plain = functional.layer_norm(x + torch.cat(parts), weight.shape, weight, bias, 1e-7)
+    changes = torch.stack([(found - torch.cat(parts)).abs().max(), (normed - plain).abs().max()])
+    if not (changes <= _TOLERANCE).all():
+        msg = f"they are off by {changes.tolist()}"
+        raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledNorm(Norm):
+    """As Norm, the sum made in the same pass."""
+
+    native: Native
+
+    def of_sum(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """The rows of x + y normalised, each [M, d]: [M, d]."""
+        return self.native.norm_of_sum(_known(y), x, self.weight, self.bias, self.eps)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledAttention:
+    """What ContentAttention and, with projections, DisentangledAttention give, for all spans at once."""
+
+    qkv: Product
+    """[M, d] -> [M, 3d]."""
+    head_count: int
+    projections: Projections | None
+    native: Native
+
+    def __call__(self, x: torch.Tensor, packed: Packed) -> torch.Tensor:
+        """The mixed rows: [M, d] -> [M, d]."""
+        table = None if self.projections is None else self.projections.by_distance(packed.longest)
+        qkv = _known(self.qkv(x))
+        return self.native.attend(
+            qkv, table, packed.first_rows, packed.lengths, heads=self.head_count, longest=packed.longest
+        )
+
+
+def _known(x: torch.Tensor) -> torch.Tensor:
+    """As float32, unless it is float32 or bfloat16: nobody would run float16 on a CPU for its speed."""
+    return x if x.dtype in DTYPES else x.float()
