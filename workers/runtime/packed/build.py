@@ -19,7 +19,7 @@ from workers.runtime.packed.family import Family, Relative, family
 from workers.runtime.packed.first_token import FirstTokenLayer
 from workers.runtime.packed.gpu import FusedAttention, FusedNorm, LastLayer, kernels_for
 from workers.runtime.packed.layout import Packed, Positions
-from workers.runtime.packed.linear import Product, lays_out, linear, plain_linear, streamed_linear
+from workers.runtime.packed.linear import Product, lays_out, linear, streamed_linear
 from workers.runtime.packed.native import Native, fits
 from workers.runtime.packed.numbers import Numbers, Present, Rows, Scaled, scratch, stacked
 from workers.runtime.packed.positions import Projections
@@ -118,9 +118,9 @@ class Keeper:
         return self.product(Map(part.weight, part.bias), gelu=gelu)
 
     def few_rows(self, part: nn.Linear, *, gelu: bool = False) -> Product:
-        """A linear map of so few rows that laying its weights out does not pay."""
+        """A linear map of few rows as a product, in the dtype `beside`."""
         one = Map(part.weight, part.bias)
-        return plain_linear(self.tensor(self.numbers(one)), self._bias([one]), gelu=gelu)
+        return linear(self.tensor(self.numbers(one)), self._bias([one]), gelu=gelu)
 
     def numbers(self, one: Map) -> torch.Tensor:
         """The weight of a map in float32, on the CPU, multiplied."""

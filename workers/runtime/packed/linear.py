@@ -26,7 +26,7 @@ def linear(weight: torch.Tensor, bias: torch.Tensor | None, *, gelu: bool = Fals
 
 
 def plain_linear(weight: torch.Tensor, bias: torch.Tensor | None, *, gelu: bool = False) -> Product:
-    """As `linear`, with the weights as they are: for so few rows that a second layout does not pay."""
+    """As `linear`, with the weights as they are."""
 
     def product(x: torch.Tensor) -> torch.Tensor:
         y = functional.linear(x.to(weight.dtype), weight, bias)
