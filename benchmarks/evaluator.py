@@ -87,7 +87,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--examples", type=int, help="examples of each shape; 9815 is the whole set")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--batch-tokens", type=int, help="token budget of our batches: 1024, on a GPU 65536")
+    parser.add_argument("--batch-tokens", type=int, help="token budget of our batches, instead of the product's own")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--without", action="append", default=[], help="leave a peer out, by its name in the table")
     parser.add_argument("--quick", action="store_true", help="few examples, one repeat: does it work, not how fast")
@@ -153,7 +153,7 @@ def _answered(
         pairs,
         device=str(device),
         threads=options.threads,
-        budget=options.batch_tokens or (1024 if device.type == "cpu" else 65_536),
+        budget=options.batch_tokens,
         repeats=1 if options.quick else options.repeats,
     )
     return rounds, failed | rounds.failed

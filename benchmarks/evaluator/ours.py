@@ -12,7 +12,7 @@ import torch
 from app.protocol.driver import ClassifierModel, DType, FolderSource
 from evaluator.shapes import LABELS
 from evaluator.texts import MAX_LENGTH
-from workers.runtime.batching import plan_batches
+from workers.runtime.batching import default_budget, plan_batches
 from workers.runtime.classifier import check_model, load_classifier
 from workers.runtime.lanes import lanes_of
 from workers.runtime.precision import AUDIT_EXAMPLES, CALIBRATION_EXAMPLES, Recheck, Trial, try_dtype
@@ -22,13 +22,15 @@ from workers.runtime.predictor import Predictor
 Answer = Callable[[list[tuple[str, str]]], np.ndarray]
 
 
-def product_path(folder: Path, device: torch.device, dtype: DType, budget: int) -> tuple[Answer, dict[str, Any]]:
-    """The answers of the product, and facts that its runs fill in."""
+def product_path(folder: Path, device: torch.device, dtype: DType, budget: int | None) -> tuple[Answer, dict[str, Any]]:
+    """The answers of the product, in batches of its own size where none is given, and facts that its runs fill in."""
     spec = ClassifierModel(kind="sequence-classification", source=FolderSource(path=str(folder)), max_length=MAX_LENGTH)
     checked = check_model(spec, root=folder, cache=folder)
     classifier = load_classifier(checked, LABELS, device=device, dtype=dtype)
     predictor = Predictor(classifier, lanes_of(device, classifier.facts.backend))
-    facts: dict[str, Any] = {"backend": classifier.facts.backend, "batch_tokens": budget}
+    loaded = classifier.facts
+    budget = budget or default_budget(device.type, loaded.parameters)
+    facts: dict[str, Any] = {"backend": loaded.backend, "kernels": loaded.kernels, "batch_tokens": budget}
     facts["batches_at_once"] = predictor.lanes.count
     known: list[Trial] = []
     clock = process_time if device.type == "cpu" else perf_counter

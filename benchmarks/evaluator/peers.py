@@ -29,7 +29,7 @@ class Settings:
     folder: Path
     device: torch.device
     threads: int
-    budget: int
+    budget: int | None
 
 
 @dataclass(slots=True)

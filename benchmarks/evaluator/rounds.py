@@ -37,7 +37,7 @@ class Rounds:
 
 
 def run_rounds(
-    names: list[str], folder: Path, pairs: Pairs, *, device: str, threads: int, budget: int, repeats: int
+    names: list[str], folder: Path, pairs: Pairs, *, device: str, threads: int, budget: int | None, repeats: int
 ) -> Rounds:
     """Start every peer, let each answer once to warm up, then `repeats` times in turn, in rotating order."""
     (folder / "pairs.json").write_text(json.dumps(pairs.texts), "utf-8")
