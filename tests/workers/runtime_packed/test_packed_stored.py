@@ -45,9 +45,16 @@ def test_weights_that_are_read_for_each_batch(tmp_path: Path, family: str, monke
     examples = random_examples(LENGTHS, model)
     bare = _stored(model, tmp_path / "w.safetensors")
     kept = packed_backend(bare, device=CPU, dtype=torch.bfloat16, spend=False)
-    with monkeypatch.context() as without:
-        without.setattr(linear, "_blocked_linear", None)
+    laid_out, lay_out = [], linear._blocked_linear
+
+    def watched(weight: torch.Tensor, bias: torch.Tensor | None, *, gelu: bool) -> linear.Product:
+        laid_out.append(weight.shape)
+        return lay_out(weight, bias, gelu=gelu)
+
+    with monkeypatch.context() as while_building:
+        while_building.setattr(linear, "_blocked_linear", watched)
         streamed = packed_backend(bare, device=CPU, dtype=torch.float32, streamed=True)
+    assert len(laid_out) == len({"out", "up", "down"}), "more than the last layer, which is there once, is kept"
     expected = packed_backend(model, device=CPU, dtype=torch.float32)
     assert kept is not None
     assert streamed is not None
