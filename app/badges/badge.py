@@ -11,7 +11,7 @@ from app.models import Paper, Verdict, VerdictKind
 from app.papers.errors import PaperNotFoundError
 from app.papers.find import find_paper
 from app.papers.ids import PaperRef
-from app.protocol.axes import ModelAxis
+from app.protocol.axes import is_recount
 from app.verdicts.standing import claim_of_paper, standing_verdict
 
 LABEL: Final = "verdict"
@@ -78,7 +78,7 @@ def read_badge(
 
 def _badge(label: str, status: str | None = None, model: str | None = None) -> Shown:
     message, color = WORDS.get(status or "", NOTHING)
-    return Shown(BadgeRead(label=label, message=message, color=color), model == ModelAxis.released_predictions)
+    return Shown(BadgeRead(label=label, message=message, color=color), is_recount(model))
 
 
 def _cut(text: str) -> str:

@@ -26,7 +26,7 @@ from app.dashboard.routes import page_router
 from app.models import Paper, VerdictKind
 from app.papers.find import find_paper, find_version
 from app.papers.ids import PAPER_PATH, PaperRef, PaperRefDep
-from app.protocol.axes import ModelAxis
+from app.protocol.axes import is_recount
 from app.reproductions.queries import ReproductionFilter, list_in_flight, list_reproductions
 from app.verdicts.lines import ClaimLine, claim_lines, with_predictions
 from app.verdicts.queries import VerdictFilter, current_verdicts, list_verdicts, read_verdict
@@ -71,7 +71,7 @@ class HistoryRow:
     def is_recount(self) -> bool:
         """Whether no model was run for it."""
         axes = self.verdict.protocol_axes
-        return axes is not None and axes.model is ModelAxis.released_predictions
+        return axes is not None and is_recount(axes.model)
 
 
 ClaimField = Annotated[UUID | None, BeforeValidator(lambda value: value or None), Query()]

@@ -16,6 +16,11 @@ class ModelAxis(StrEnum):
     proxy = "proxy"
 
 
+def is_recount(model: str | None) -> bool:
+    """Whether, by this axis, the authors' own predictions were scored again and no model was run."""
+    return model == ModelAxis.released_predictions
+
+
 class DataAxis(StrEnum):
     """Which examples were measured."""
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.core.pagination import decode_cursor, encode_cursor
 from app.models import Claim, Evidence, Paper, Prediction, Verdict, VerdictKind
-from app.protocol.axes import ModelAxis
+from app.protocol.axes import is_recount
 
 _LISTING: Final = "claim-lines"
 _READ = (
@@ -63,7 +63,7 @@ class Standing:
     @property
     def is_recount(self) -> bool:
         """Whether the authors' own predictions were scored again, and no model was run."""
-        return self.model == ModelAxis.released_predictions
+        return is_recount(self.model)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ cpu           attention and sums by compiled kernels of a CPU
 native/       those kernels, in C
 gpu           attention, sums and the last layer by the kernels of a GPU
 kernels       those kernels, in Triton
+checking      whether kernels of either kind give what torch gives
 positions     relative positions: buckets, projections, reachable rows
 """
 

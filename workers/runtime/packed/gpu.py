@@ -7,8 +7,8 @@ from types import ModuleType
 from typing import Final
 
 import torch
-from torch.nn import functional
 
+from workers.runtime.packed.checking import require_plain
 from workers.runtime.packed.embed import Norm
 from workers.runtime.packed.encoder import Mixing, Tail
 from workers.runtime.packed.layout import Packed
@@ -40,24 +40,15 @@ def kernels_for(device: torch.device) -> ModuleType | None:
 
 
 def _check(kernels: ModuleType, device: torch.device) -> None:
-    """Raise ValueError where float16 by them is not plain float32, on two examples of 17 and 40 rows."""
-    generator = torch.Generator().manual_seed(0)
-    heads, size, lengths = 2, 16, (17, 40)
-    qkv = torch.randn(sum(lengths), 3 * heads * size, generator=generator).to(device)
-    starts, sizes = (torch.tensor(numbers, device=device) for numbers in ((0, lengths[0]), lengths))
-    found = kernels.attend_rows(qkv.half(), None, starts, sizes, heads=heads, longest=max(lengths)).float()
-    parts = []
-    for part in torch.split(qkv, list(lengths)):
-        q, k, v = part.view(len(part), 3 * heads, size).transpose(0, 1).chunk(3)
-        mixed = torch.softmax(q @ k.transpose(1, 2), dim=-1) @ v
-        parts.append(mixed.transpose(0, 1).flatten(1))
-    x, weight, bias = qkv[:, : heads * size].contiguous(), qkv[0, : heads * size], qkv[1, : heads * size]
-    normed = kernels.norm_of_sum(found, x, weight, bias, 1e-7)
-    plain = functional.layer_norm(x + torch.cat(parts), weight.shape, weight, bias, 1e-7)
-    changes = torch.stack([(found - torch.cat(parts)).abs().max(), (normed - plain).abs().max()])
-    if not (changes <= _TOLERANCE).all():
-        msg = f"they are off by {changes.tolist()}"
-        raise ValueError(msg)
+    """Raise ValueError where float16 by them is not plain float32."""
+
+    def attend(
+        qkv: torch.Tensor, starts: torch.Tensor, lengths: torch.Tensor, *, heads: int, longest: int
+    ) -> torch.Tensor:
+        mixed: torch.Tensor = kernels.attend_rows(qkv.half(), None, starts, lengths, heads=heads, longest=longest)
+        return mixed.float()
+
+    require_plain(attend, kernels.norm_of_sum, device, _TOLERANCE)
 
 
 @dataclass(frozen=True, slots=True)

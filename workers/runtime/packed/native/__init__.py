@@ -16,6 +16,18 @@ import torch
 
 _LANES: Final = 8
 DTYPES: Final = (torch.float32, torch.bfloat16)
+_POINTER, _INT, _LONG, _SIZE = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_ssize_t
+_TAKEN: Final = {
+    "attend": (
+        *(_POINTER, _POINTER, _INT, _INT, _INT, _POINTER, _SIZE, _SIZE),
+        *(_POINTER, _POINTER, _LONG, _LONG, _POINTER, _LONG),
+    ),
+    "norm_of_sum": (
+        *(_POINTER, _INT, _POINTER, _POINTER, _POINTER, ctypes.c_float),
+        *(_LONG, _LONG, _LONG, _POINTER),
+    ),
+}
+"""What the functions take, as attention.h and norm.h declare it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +72,25 @@ class Native:
         mixed = torch.empty(len(qkv), width, dtype=qkv.dtype)
         padded = -(-longest // _LANES) * _LANES
         function = self._function("attend")
+        projected: tuple[int | None, int, int] = (None, 0, 0)
+        if table is not None:
+            projected = (table.numbers.data_ptr(), table.numbers.shape[3], table.centre)
 
         def part(first: int, last: int) -> None:
             scratch = torch.empty(padded * (3 * size + padded + 1))
             function(
-                _address(qkv),
-                _address(mixed),
-                ctypes.c_int(qkv.dtype is torch.bfloat16),
-                ctypes.c_int(heads),
-                ctypes.c_int(size),
-                _address(None if table is None else table.numbers),
-                ctypes.c_ssize_t(0 if table is None else table.numbers.shape[3]),
-                ctypes.c_ssize_t(0 if table is None else table.centre),
-                _address(starts),
-                _address(lengths),
-                ctypes.c_int64(first),
-                ctypes.c_int64(last),
-                _address(scratch),
-                ctypes.c_int64(longest),
+                qkv.data_ptr(),
+                mixed.data_ptr(),
+                qkv.dtype is torch.bfloat16,
+                heads,
+                size,
+                *projected,
+                starts.data_ptr(),
+                lengths.data_ptr(),
+                first,
+                last,
+                scratch.data_ptr(),
+                longest,
             )
 
         _shared(len(lengths), part)
@@ -97,16 +110,16 @@ class Native:
 
         def part(first: int, last: int) -> None:
             function(
-                _address(y),
-                ctypes.c_int(y.dtype is torch.bfloat16),
-                _address(x),
-                _address(weight),
-                _address(bias),
-                ctypes.c_float(eps),
-                ctypes.c_int64(width),
-                ctypes.c_int64(first),
-                ctypes.c_int64(last),
-                _address(normed),
+                y.data_ptr(),
+                y.dtype is torch.bfloat16,
+                x.data_ptr(),
+                weight.data_ptr(),
+                bias.data_ptr(),
+                eps,
+                width,
+                first,
+                last,
+                normed.data_ptr(),
             )
 
         _shared(rows, part)
@@ -132,13 +145,10 @@ def levels() -> tuple[Native, ...]:
     best = library.level().decode()
     known = {"avx512": ("avx512", "avx2"), "avx2": ("avx2",)}.get(best, ())
     for one in known:
-        for name in ("attend", "norm_of_sum"):
-            getattr(library, f"{name}_{one}").restype = None
+        for name, taken in _TAKEN.items():
+            function = getattr(library, f"{name}_{one}")
+            function.argtypes, function.restype = taken, None
     return tuple(Native(one, library) for one in known)
-
-
-def _address(tensor: torch.Tensor | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
 
 
 def _shared(count: int, do: Callable[[int, int], None]) -> None:
