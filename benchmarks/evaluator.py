@@ -15,7 +15,8 @@ How it measures
 - "ours is" says how many times the speed of a peer ours in strict float32 has.
 - "of peak" is the least number of operations (see evaluator/work.py) per second, over the best rate of a matrix
   product of the same dtype that the same run measured, by either route (plain, or with blocked weights), by one
-  thread or by all.
+  thread or by all. Operations are counted as products by the textbook need them, so Strassen's products, which need an
+  eighth fewer, can pass 100 %.
 - "padding" is the share of padding among the tokens that passed through the model. "peak MiB" is anonymous memory
   while loading and answering: file pages are the page cache's.
 - "differ" counts argmaxes that are not those of transformers.pipeline at batch 1, where its margin is at least 1e-4.

@@ -60,7 +60,7 @@ class ModelSource:
             self._classifier = warm_models.get(
                 key,
                 lambda: load_classifier(checked, split.label_names, device=self._device, dtype=inference.dtype),
-                needs=checked.memory(inference.dtype),
+                needs=checked.memory(inference.dtype, self._device),
                 device=self._device,
             )
             self._tokenized, self._tokenizing = tokens.result()
@@ -155,6 +155,7 @@ class ModelSource:
             **asdict(self._predictor.counts),
             "backend": self._classifier.facts.backend,
             "kernels": self._classifier.facts.kernels,
+            "products": self._classifier.facts.products,
             "batches_at_once": self._predictor.lanes.count,
             "batch_tokens": self._budget,
             "tokens": sum(self._lengths),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.protocol.driver import DType
 from workers.runtime.backend import Backend, TokenizedExample
+from workers.runtime.memory import keep_freed_memory
 from workers.runtime.packed import packed_backend
 from workers.runtime.packed.bare import BareModel
 from workers.runtime.packed.numbers import Rows
@@ -33,6 +34,8 @@ class Backends:
     """`packed` or `transformers`."""
     kernels: str
     """What computes attention: `avx512` or `avx2` (ours in C), `triton` (ours for a GPU), or `torch`."""
+    products: str
+    """How rows of many tokens are multiplied in float32: by `strassen`'s seven, or `plain`."""
 
 
 def build_backends(
@@ -46,6 +49,8 @@ def build_backends(
 
     The model (float32, on the CPU) is spent: do not use it afterwards.
     """
+    if device.type == "cpu":
+        keep_freed_memory()
     lower = _build(model, device, _LOWER[dtype], spend=False, longest=longest).quick if dtype in _LOWER else None
     streamed = lower is not None and device.type == "cpu" and isinstance(model, BareModel) and _is_large(model)
     found = _build(model, device, torch.float32, spend=True, streamed=streamed, longest=longest)
@@ -86,6 +91,6 @@ def _build(
 ) -> Backends:
     packed = packed_backend(model, device=device, dtype=dtype, spend=spend, streamed=streamed, longest=longest)
     if packed is not None:
-        return Backends(packed, packed, "packed", packed.model.kernels)
+        return Backends(packed, packed, "packed", packed.model.kernels, packed.model.products)
     plain = TransformersBackend(model if spend else deepcopy(model), device=device, dtype=dtype)
-    return Backends(plain, plain, "transformers", "torch")
+    return Backends(plain, plain, "transformers", "torch", "plain")

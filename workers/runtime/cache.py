@@ -10,7 +10,7 @@ from typing import Final
 import torch
 
 from workers.runtime.classifier import Classifier
-from workers.runtime.memory import Measure, is_out_of_memory, memory_of
+from workers.runtime.memory import Measure, is_out_of_memory, memory_of, return_freed_memory
 
 MOST: Final = 4
 SHARE: Final = 0.5
@@ -87,6 +87,7 @@ class WarmModels:
 
 def _return_memory() -> None:
     gc.collect()
+    return_freed_memory()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

@@ -17,6 +17,7 @@ from workers.runtime.checkpoint import Checkpoint, inspect_checkpoint
 from workers.runtime.labels import label_columns
 from workers.runtime.lora import merged_weights
 from workers.runtime.packed.bare import BareModel, bare_model
+from workers.runtime.packed.keeper import STRASSEN_ROOM
 from workers.runtime.packed.numbers import Numbers
 from workers.runtime.recent import Recent
 from workers.runtime.safetensors_header import count_elements
@@ -43,6 +44,8 @@ class ModelFacts:
     backend: str
     kernels: str
     """What computes attention."""
+    products: str
+    """How rows of many tokens are multiplied in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,17 @@ class CheckedModel:
         """Changes when the specification or any file does."""
         return (self.spec.model_dump_json(), self.own.identity, self.base.identity if self.base else None)
 
-    def memory(self, dtype: DType) -> int:
-        """The bytes that the loaded model keeps: float32 weights, and those of a lower dtype beside them."""
-        each = 4 + (2 if dtype in {DType.float16, DType.bfloat16} else 0)
+    def memory(self, dtype: DType, device: torch.device) -> int:
+        """The bytes that the loaded model keeps at the most: float32 weights, and what is laid out beside them.
+
+        That is the weights of a lower dtype, or the factors of strict float32's products on a CPU.
+        """
         files = [part.folder / name for part in (self.own, self.base) if part for name in part.weights_sha256]
-        return each * sum(map(count_elements, files))
+        elements = sum(map(count_elements, files))
+        if dtype in {DType.float16, DType.bfloat16}:
+            return (4 + 2) * elements
+        factors = min(3 * elements, STRASSEN_ROOM) if dtype is DType.float32 and device.type == "cpu" else 0
+        return 4 * elements + factors
 
 
 def check_model(spec: ClassifierModel | AdapterModel, *, root: Path, cache: Path) -> CheckedModel:
@@ -145,6 +154,7 @@ def load_classifier(
         adapter_merged=checked.base is not None,
         backend=backends.name,
         kernels=backends.kernels,
+        products=backends.products,
     )
     return Classifier(tokenizer_of(checked), columns, backends.quick, backends.exact, vocabulary, facts)
 

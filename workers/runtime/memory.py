@@ -1,7 +1,9 @@
 """How much memory a device has, and how much of it is free: a GPU's own, or what this process may use of the host's."""
 
+import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +11,8 @@ import torch
 
 _GROUP: Final = Path("/sys/fs/cgroup")
 _HOST: Final = Path("/proc/meminfo")
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Of mallopt(3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,34 @@ def host_memory(host: Path, group: Path) -> Memory:
     # Clean pages of files count as used, and are given up at once.
     free = int(limit) - used + int(stat.get("inactive_file", 0))
     return Memory(min(memory.total, int(limit)), max(0, min(memory.free, free)))
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Have what a batch frees stay the process's, for the next batch: up to 256 MiB for each thread's own memory.
+
+    glibc gives large blocks back to the kernel, which clears every page before it gives it out again: up to a tenth of
+    a run's time. Where the C library is another one, nothing changes.
+    """
+    mallopt = _glibc("mallopt")
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_TRIM_THRESHOLD, 256 << 20)
+
+
+def return_freed_memory() -> None:
+    """Give the kernel every free page of the process, where glibc keeps them."""
+    trim = _glibc("malloc_trim")
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
+
+
+def _glibc(name: str) -> Callable[..., int] | None:
+    try:
+        found: Callable[..., int] = getattr(ctypes.CDLL(None), name)
+    except (AttributeError, OSError):
+        return None
+    return found
 
 
 def is_out_of_memory(error: BaseException) -> bool:

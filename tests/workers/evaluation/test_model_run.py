@@ -155,6 +155,7 @@ def test_the_number_of_threads_changes_no_bit_and_no_order(toy: Path, dtype: str
     facts = many.facts()["inference"]
     assert (facts["batches_at_once"], facts["threads"]) == (3, 3)
     assert facts["kernels"] == next((one.level for one in levels()), "torch")
+    assert facts["products"] == "plain", "a model as small as this one"
     counted = ("batches", "rechecked", "non_finite", "halvings", "calibration", "audit")
     assert [facts[name] for name in counted] == [one.facts()["inference"][name] for name in counted]
     stored = frozenset(list(alone)[:40])

@@ -44,7 +44,17 @@ class FakeBackend:
 def classifier(exact: Backend, quick: Backend | None = None, columns: Sequence[int] = (0, 1, 2)) -> Classifier:
     names = ("a", "b", "c")
     facts = ModelFacts(
-        "fake", {}, None, "Fake", 0, names, "eager", adapter_merged=False, backend="fake", kernels="torch"
+        "fake",
+        {},
+        None,
+        "Fake",
+        0,
+        names,
+        "eager",
+        adapter_merged=False,
+        backend="fake",
+        kernels="torch",
+        products="plain",
     )
     tokenizer = PairTokenizer.__new__(PairTokenizer)
     return Classifier(tokenizer, np.array(columns), quick or exact, exact, 1_000, facts)

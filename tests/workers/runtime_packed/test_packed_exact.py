@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.workers.runtime_packed.tiny_models import CPU, one_at_a_time, random_examples, tiny
-from workers.runtime.backend import Backend
-from workers.runtime.packed import build as packed_build
 from workers.runtime.packed import entry as packed_entry
+from workers.runtime.packed import keeper as packed_keeper
 from workers.runtime.packed import packed_backend
+from workers.runtime.packed import strassen as packed_strassen
+from workers.runtime.packed.entry import PackedBackend
 from workers.runtime.packed.native import levels
 
 pytestmark = pytest.mark.worker
@@ -29,23 +30,27 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "deberta-few-distances": ("deberta", {"position_buckets": -1, "max_relative_positions": 24}),
     "deberta-plain-distances": ("deberta", {"norm_rel_ebd": "none", "num_attention_heads": 8}),
     "deberta-absolute-too": ("deberta", {"position_biased_input": True, "type_vocab_size": 2}),
+    "deberta-wide": ("deberta", {"hidden_size": 512, "num_attention_heads": 8, "intermediate_size": 544}),
     "deberta-tanh-pooler": ("deberta", {"pooler_hidden_act": "tanh", "num_labels": 1}),
 }
 LENGTHS = (1, 2, 3, 17, 17, 17, 33, 64, 65, 9, 128, 512, 2)
 
 
-def packed(name: str, *, dtype: torch.dtype = torch.float32) -> Backend:
+def packed(name: str, *, dtype: torch.dtype = torch.float32) -> PackedBackend:
     family, options = CASES[name]
     backend = packed_backend(tiny(family, **options), device=CPU, dtype=dtype)
     assert backend is not None
     return backend
 
 
-@pytest.fixture(params=[*(one.level for one in levels()), "torch"])
+@pytest.fixture(params=[*(one.level for one in levels()), *(f"{one.level}-strassen" for one in levels()), "torch"])
 def _kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each set of kernels that this processor has, and none."""
-    chosen = next((one for one in levels() if one.level == request.param), None)
-    monkeypatch.setattr(packed_build, "native_kernels", lambda: chosen)
+    """Each set of kernels that this processor has, with Strassen's products for small matrices too, and none."""
+    level, _, strassen = request.param.partition("-")
+    chosen = next((one for one in levels() if one.level == level), None)
+    monkeypatch.setattr(packed_keeper, "native_kernels", lambda: chosen)
+    if strassen:
+        monkeypatch.setattr(packed_strassen, "LEAST", 32)
 
 
 @pytest.mark.usefixtures("_kernels")
@@ -62,7 +67,7 @@ def test_the_logits_are_those_of_transformers_one_example_at_a_time(name: str) -
     assert_array_equal(logits.argmax(axis=1), expected.argmax(axis=1))
 
 
-@pytest.mark.parametrize("name", ["bert", "roberta", "deberta-v3"])
+@pytest.mark.parametrize("name", ["bert", "roberta", "deberta-v3", "deberta-wide"])
 def test_any_batch_in_any_order(name: str) -> None:
     family, options = CASES[name]
     model = tiny(family, **options)
@@ -78,7 +83,7 @@ def test_any_batch_in_any_order(name: str) -> None:
     check()
 
 
-@pytest.mark.parametrize("name", ["bert", "deberta-v3"])
+@pytest.mark.parametrize("name", ["bert", "deberta-v3", "deberta-wide"])
 def test_the_company_of_an_example_changes_nothing_but_rounding(name: str) -> None:
     family, options = CASES[name]
     examples = random_examples((40, 12, 40, 90, 12, 7), tiny(family, **options))
@@ -88,7 +93,7 @@ def test_the_company_of_an_example_changes_nothing_but_rounding(name: str) -> No
     assert_allclose(together, alone, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["bert", "roberta", "deberta-v3"])
+@pytest.mark.parametrize("name", ["bert", "roberta", "deberta-v3", "deberta-wide"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_same_input_gives_the_same_bits(name: str, dtype: torch.dtype) -> None:
     family, options = CASES[name]
@@ -121,3 +126,25 @@ def test_a_batch_too_large_for_its_scores_is_cut(name: str, monkeypatch: pytest.
 
 def test_no_examples_give_no_logits() -> None:
     assert packed("deberta-v3").logits([]).shape == (0, 3)
+
+
+@pytest.mark.skipif(not levels(), reason="no compiler, or no AVX2")
+def test_strassens_products_are_for_strict_float32_of_wide_models_and_while_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wide = packed("deberta-wide")
+    assert wide.model.products == "strassen"
+    assert packed("deberta-v3").model.products == "plain", "where sums would cost what products save"
+    assert packed("deberta-wide", dtype=torch.bfloat16).model.products == "plain", "its rounding is large enough"
+    parts = tiny("deberta", **CASES["deberta-wide"][1]).named_parameters()
+    layer = sum(parameter.numel() for name, parameter in parts if ".layer.0." in name)
+    monkeypatch.setattr(packed_keeper, "STRASSEN_ROOM", 3 * layer)
+    part = packed("deberta-wide")
+    kinds = [type(one.tail.feed) is packed_strassen.StrassenFeed for one in part.model.layers]
+    assert kinds == [True, False], "the first layer of those before the last"
+    monkeypatch.setattr(packed_keeper, "STRASSEN_ROOM", 3 * layer - 1)
+    none = packed("deberta-wide")
+    assert none.model.products == "plain"
+    examples = random_examples(LENGTHS, tiny("deberta", **CASES["deberta-wide"][1]))
+    for backend in (part, none):
+        assert_allclose(backend.logits(examples), wide.logits(examples), rtol=0, atol=1e-5)

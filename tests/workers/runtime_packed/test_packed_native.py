@@ -1,5 +1,7 @@
 """The kernels in C against the same formulas in float64, for every set of instructions that this processor has."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,6 +10,8 @@ from numpy.testing import assert_allclose
 
 from workers.runtime.packed import cpu
 from workers.runtime.packed.native import Native, Table, levels
+from workers.runtime.packed.native.strassen import Joining, split
+from workers.runtime.packed.strassen import StrassenFeed, strassen
 
 pytestmark = [pytest.mark.worker, pytest.mark.skipif(not levels(), reason="no compiler, or no AVX2")]
 
@@ -136,6 +140,77 @@ def test_the_norm_of_a_sum(native: Native, dtype: torch.dtype, width: int) -> No
 
 
 @LEVELS
+def test_strassens_products_of_any_shape(native: Native) -> None:
+    @settings(deadline=None, max_examples=60)
+    @given(
+        st.integers(1, 70),
+        st.integers(1, 5).map(lambda count: 32 * count),
+        st.integers(1, 5).map(lambda count: 32 * count),
+        st.integers(0, 2**16),
+    )
+    def check(rows: int, inner: int, outer: int, seed: int) -> None:
+        x, up, down = random(rows, inner, seed=seed), random(outer, inner, seed=seed + 1), random(inner, outer, seed=2)
+        one, two = random(outer, seed=3), random(inner, seed=4)
+        # Rows, and rows of weights, of all sizes: none may lose its digits to a larger one beside it.
+        x *= 10.0 ** random(rows, 1, seed=5)
+        up *= 10.0 ** random(outer, 1, seed=6)
+        first = strassen(up.clone(), one, native)
+        exact = x.double() @ up.double().t()
+        size = x.double().norm(dim=1, keepdim=True) * up.double().norm(dim=1)
+        assert ((first(x).double() - one - exact).abs() <= 2e-6 * size + 2e-7 * (exact + one).abs()).all()
+        x, up = random(rows, inner, seed=seed), up / up.norm(dim=1, keepdim=True)
+        feed = StrassenFeed(strassen(up.clone(), one, native), strassen(down.clone(), two, native))
+        wide = torch.nn.functional.gelu(x.double() @ up.double().t() + one)
+        assert_allclose(feed(x).double(), wide @ down.double().t() + two, rtol=1e-5, atol=5e-5)
+
+    check()
+
+
+@LEVELS
+def test_the_gelu_is_the_exact_one(native: Native) -> None:
+    # Products with the identity, of rows that are one number each: what is left is the GELU.
+    extremes = torch.tensor([-1e30, -100.0, -5.54, -5.5, 0.0, -0.0, 5.5, 5.54, 100.0, 1e30])
+    numbers = torch.cat([torch.linspace(-9, 9, 4000), extremes])
+    place = torch.arange(len(numbers)) % 32
+    rows = torch.zeros(len(numbers), 32)
+    rows[torch.arange(len(numbers)), place] = numbers
+    feed = StrassenFeed(*(strassen(torch.eye(32), torch.zeros(32), native) for _ in range(2)))
+    found = feed(rows)[torch.arange(len(numbers)), place].double()
+    plain = torch.nn.functional.gelu(numbers.double())
+    assert ((found - plain).abs() <= 1.2e-6 + 4e-7 * plain.abs()).all()
+
+
+@LEVELS
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_not_finite_is_none_after_strassens_products_either(native: Native, value: float) -> None:
+    x = random(7, 64, seed=0)
+    x[1, 5] = value
+    product = strassen(random(96, 64, seed=1), random(96, seed=2), native)(x)
+    assert not product[1].isfinite().any()
+    # Rows 1 and 5 are worked at together.
+    assert product[[0, 2, 3, 4, 6]].isfinite().all()
+
+
+@LEVELS
+def test_the_number_of_threads_changes_no_bit_of_strassens_products(native: Native) -> None:
+    x = random(41, 64, seed=0)
+    feed = StrassenFeed(
+        strassen(random(96, 64, seed=1), random(96, seed=2), native),
+        strassen(random(64, 96, seed=3), random(64, seed=4), native),
+    )
+    found = []
+    for threads in (1, 2, 5):
+        torch.set_num_threads(threads)
+        narrow = split(native, x)
+        wide = feed.up.joining.join_gelu_split(
+            [part.repeat(1, 2)[:, :48].contiguous() for part in narrow.parts], narrow
+        )
+        found.append((*narrow.parts, narrow.scales, *wide.parts, wide.scales))
+    for others in found[1:]:
+        assert all(map(torch.equal, others, found[0]))
+
+
+@LEVELS
 def test_bfloat16_is_rounded_as_torch_rounds(native: Native) -> None:
     # One key, whose weight is 1: what comes out is the value, rounded to bfloat16 and back.
     values = torch.cat([torch.tensor([0.0, -0.0, 1e-40, -1e38, float("inf")]), random(59, seed=5)]).bfloat16()
@@ -151,15 +226,32 @@ def test_other_shapes_and_dtypes_are_refused(native: Native) -> None:
     for qkv in (torch.zeros(4, 3 * 12), torch.zeros(4, 3 * 16, dtype=torch.float64)):
         with pytest.raises(ValueError, match="not for these kernels"):
             attended(native, qkv, None, [4], 1)
+    for rows in (torch.zeros(2, 48), torch.zeros(2, 64, dtype=torch.bfloat16)):
+        with pytest.raises(ValueError, match="not for these kernels"):
+            split(native, rows)
+    joining = Joining(native, torch.ones(64), torch.zeros(64))
+    factors = split(native, torch.zeros(5, 64))
+    for products in ([torch.zeros(3, 32)] * 6, [torch.zeros(2, 32)] * 7, [torch.zeros(3, 48)] * 7):
+        with pytest.raises(ValueError, match=r"joined|not for"):
+            joining.join(products, factors)
     one = torch.zeros(12)
     with pytest.raises(ValueError, match="not for these kernels"):
         native.norm_of_sum(torch.zeros(2, 12), torch.zeros(2, 12), one, one, 1e-7)
 
 
-def test_kernels_that_give_something_else_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("owner", "name", "wrong"),
+    [
+        (Native, "norm_of_sum", lambda *_: torch.zeros(57, 32)),
+        (StrassenFeed, "__call__", lambda _, x: torch.zeros_like(x)),
+    ],
+)
+def test_kernels_that_give_something_else_are_not_used(
+    owner: type, name: str, wrong: Callable[..., torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
     monkeypatch.setattr(cpu._LOG, "warning", lambda message, *_: said.append(message))
-    monkeypatch.setattr(Native, "norm_of_sum", lambda *_: torch.zeros(57, 32))
+    monkeypatch.setattr(owner, name, wrong)
     cpu.native_kernels.cache_clear()
     assert cpu.native_kernels() is None
     assert ["kernels are not used" in message for message in said] == [True]

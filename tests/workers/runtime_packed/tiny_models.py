@@ -52,7 +52,8 @@ def tiny(name: str, *, seed: int = 0, **options: Any) -> PreTrainedModel:  # noq
     model: PreTrainedModel = model_class(config_class(**{**_SIZES, **own, **options})).eval()
     with torch.no_grad():
         for path, parameter in model.named_parameters():
-            size = 0.3 if "embeddings" in path else 0.1
+            # Sums over more of them would drown what is added to them.
+            size = 0.3 if "embeddings" in path else 0.1 * (_SIZES["hidden_size"] / model.config.hidden_size) ** 0.5
             parameter.add_(torch.randn_like(parameter) * size)
     return model
 

@@ -1,42 +1,33 @@
 """Turn a model's modules into the packed model, freeing each original as soon as its weights are laid out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from dataclasses import dataclass, field
-from types import ModuleType
-from typing import Any, Final, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 import torch
 from torch import nn
 
 from workers.runtime.packed.attention import ContentAttention
-from workers.runtime.packed.cpu import CompiledAttention, CompiledNorm, native_kernels
+from workers.runtime.packed.cpu import CompiledAttention
 from workers.runtime.packed.disentangled import DisentangledAttention
-from workers.runtime.packed.embed import Embeddings, Norm
+from workers.runtime.packed.embed import Embeddings
 from workers.runtime.packed.encoder import Layer, Mixing, Tail
 from workers.runtime.packed.family import Family, Relative, family
 from workers.runtime.packed.first_token import FirstTokenLayer
-from workers.runtime.packed.gpu import FusedAttention, FusedNorm, LastLayer, kernels_for
+from workers.runtime.packed.gpu import FusedAttention, LastLayer
+from workers.runtime.packed.keeper import Keeper, Map, keepers_of
 from workers.runtime.packed.layout import Packed, Positions
-from workers.runtime.packed.linear import Product, lays_out, linear, streamed_linear
-from workers.runtime.packed.native import Native, fits
-from workers.runtime.packed.numbers import Numbers, Present, Rows, Scaled, scratch, stacked
+from workers.runtime.packed.linear import Product, chained
 from workers.runtime.packed.positions import Projections
+from workers.runtime.packed.strassen import StrassenFeed
 
 T = TypeVar("T")
 Last = Callable[[torch.Tensor, Packed], torch.Tensor]
 """The last layer, for each example's first token: [M, d] -> [B, d]."""
 _AT_ONCE: Final = 2
 """Layers that are laid out side by side: one is read while the other is copied."""
-
-
-class Map(NamedTuple):
-    """One linear map of the model: weight [N, K], bias [N], and what both are multiplied by."""
-
-    weight: torch.Tensor
-    bias: torch.Tensor
-    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,98 +42,8 @@ class PackedModel:
     """Hidden states [B, 1, d] -> logits [B, C]."""
     kernels: str
     """What computes attention: `avx512`, `avx2`, `triton`, or `torch`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keeper:
-    """Keeps tensors where and how the packed model reads them."""
-
-    device: torch.device
-    dtype: torch.dtype
-    stored: Mapping[torch.Tensor, Numbers] = field(default_factory=dict)
-    """The model's parameters that are still in their files."""
-    streamed: bool = False
-    """Whether they stay there, and every product reads its weights anew."""
-    longest: int | None = None
-    """The tokens of the longest example that there will be."""
-
-    @property
-    def beside(self) -> torch.dtype:
-        """Of all that is no product of many rows: on a CPU the lower dtype gains nothing there, and costs exactness."""
-        return torch.float32 if self.device.type == "cpu" else self.dtype
-
-    def tensor(self, x: torch.Tensor) -> torch.Tensor:
-        """The tensor on the device in the dtype `beside`; shared with the original where nothing changes."""
-        return x.detach().to(self.device, self.beside).contiguous()
-
-    @property
-    def kernels(self) -> ModuleType | None:
-        """Those of a GPU, where the device is one that has any."""
-        return kernels_for(self.device)
-
-    def native(self, width: int) -> Native | None:
-        """Those of a CPU, where the device is one that has any, for numbers of which `width` lie side by side."""
-        return native_kernels() if self.device.type == "cpu" and fits(width) else None
-
-    def name_of_kernels(self, size: int) -> str:
-        """What computes attention with heads of this size."""
-        native = self.native(size)
-        if native is not None:
-            return native.level
-        return "torch" if self.kernels is None else "triton"
-
-    def norm(self, module: Any) -> Norm:  # noqa: ANN401 - transformers' modules are untyped here
-        """The model's layer normalisation."""
-        weight, bias = self.tensor(module.weight), self.tensor(module.bias)
-        native = self.native(len(weight))
-        if native is not None:
-            return CompiledNorm(weight, bias, module.eps, native)
-        if self.kernels is not None:
-            return FusedNorm(weight, bias, module.eps, self.kernels)
-        return Norm(weight, bias, module.eps)
-
-    def product(self, *maps: Map, gelu: bool = False) -> Product:
-        """Several linear maps of the same rows as one product."""
-        bias = self._bias(maps)
-        if self.streamed and all(one.weight in self.stored for one in maps):
-            return streamed_linear([self._scaled(one) for one in maps], bias, gelu=gelu)
-        rows, columns = sum(len(one.weight) for one in maps), maps[0].weight.shape[1]
-        # What is laid out, moved or rounded is copied in any case.
-        copied = self.dtype is not torch.float32 or self.device.type != "cpu" or lays_out(self.dtype)
-        room = scratch(rows, columns) if copied else torch.empty(rows, columns)
-        weight = stacked([self._scaled(one) for one in maps], room).to(self.device, self.dtype)
-        return linear(weight, bias.to(self.dtype), gelu=gelu)
-
-    def many_rows(self, part: nn.Linear, *, gelu: bool = False) -> Product:
-        """One linear map of the model as a product."""
-        return self.product(Map(part.weight, part.bias), gelu=gelu)
-
-    def few_rows(self, part: nn.Linear, *, gelu: bool = False) -> Product:
-        """A linear map of few rows as a product, in the dtype `beside`."""
-        one = Map(part.weight, part.bias)
-        return linear(self.tensor(self.numbers(one)), self._bias([one]), gelu=gelu)
-
-    def numbers(self, one: Map) -> torch.Tensor:
-        """The weight of a map in float32, on the CPU, multiplied."""
-        numbers, scale = self._scaled(one)
-        weight = numbers.read()
-        return weight if scale == 1 else weight * scale
-
-    def words(self, parameter: torch.Tensor) -> tuple[torch.Tensor, Rows | None]:
-        """The embeddings of tokens, and what has to fill their rows before they are looked up."""
-        numbers = self._found(parameter)
-        if isinstance(numbers, Rows) and self.device.type == "cpu":
-            return numbers.table, numbers
-        return self.tensor(numbers.read()), None
-
-    def _bias(self, maps: Sequence[Map]) -> torch.Tensor:
-        return self.tensor(torch.cat([one.bias.detach().float() * one.scale for one in maps]))
-
-    def _scaled(self, one: Map) -> Scaled:
-        return Scaled(self._found(one.weight), one.scale)
-
-    def _found(self, parameter: torch.Tensor) -> Numbers:
-        return self.stored.get(parameter) or Present(parameter.detach())
+    products: str
+    """How rows of many tokens are multiplied: `strassen`, or `plain`."""
 
 
 @torch.no_grad()
@@ -162,8 +63,9 @@ def build(model: Any, keeper: Keeper, *, spend: bool = True) -> PackedModel:  # 
     base = model.base_model
     *most, final = base.encoder.layer
     embeddings = taking(base.embeddings, lambda part: _embeddings(part, keeper))
+    keepers = keepers_of(most, keeper)
     with ThreadPoolExecutor(min(_AT_ONCE, torch.get_num_threads()), "layout") as pool:
-        layers = tuple(pool.map(lambda layer: taking(layer, lambda part: _layer(part, kind, keeper)), most))
+        layers = tuple(pool.map(lambda layer, own: taking(layer, lambda part: _layer(part, kind, own)), most, keepers))
     last = taking(final, lambda part: _last(part, kind, keeper))
     known = None if embeddings.positions is None else len(embeddings.positions)
     head = kind.head if spend else deepcopy(kind.head)
@@ -174,6 +76,7 @@ def build(model: Any, keeper: Keeper, *, spend: bool = True) -> PackedModel:  # 
         last=last,
         head=head.to(keeper.device, keeper.beside).eval(),
         kernels=keeper.name_of_kernels(final.attention.self.attention_head_size),
+        products="strassen" if any(isinstance(layer.tail.feed, StrassenFeed) for layer in layers) else "plain",
     )
 
 
@@ -188,7 +91,7 @@ def _embeddings(module: Any, keeper: Keeper) -> Embeddings:  # noqa: ANN401 - as
 
 
 def _layer(layer: Any, kind: Family, keeper: Keeper) -> Layer:  # noqa: ANN401 - as above
-    return Layer(_mixing(layer.attention.self, kind, keeper), _tail(layer, keeper, keeper.many_rows))
+    return Layer(_mixing(layer.attention.self, kind, keeper), _tail(layer, keeper))
 
 
 def _mixing(own: Any, kind: Family, keeper: Keeper) -> Mixing:  # noqa: ANN401 - as above
@@ -206,7 +109,7 @@ def _mixing(own: Any, kind: Family, keeper: Keeper) -> Mixing:  # noqa: ANN401 -
 
 def _last(layer: Any, kind: Family, keeper: Keeper) -> Last:  # noqa: ANN401 - as above
     if keeper.kernels is not None:
-        return LastLayer(_mixing(layer.attention.self, kind, keeper), _tail(layer, keeper, keeper.many_rows))
+        return LastLayer(_mixing(layer.attention.self, kind, keeper), _tail(layer, keeper))
     count = layer.attention.self.num_attention_heads
     q, k, v = _maps(layer.attention.self, kind)
     positions = None
@@ -220,18 +123,23 @@ def _last(layer: Any, kind: Family, keeper: Keeper) -> Last:  # noqa: ANN401 - a
             keeper.tensor(_by_head(v.bias[:, None], count).transpose(1, 2)),
         ),
         positions=positions,
-        tail=_tail(layer, keeper, keeper.few_rows),
+        tail=_few_tail(layer, keeper),
     )
 
 
-def _tail(layer: Any, keeper: Keeper, product: Callable[..., Product]) -> Tail:  # noqa: ANN401 - as above
-    return Tail(
-        out=product(layer.attention.output.dense),
-        out_norm=keeper.norm(layer.attention.output.LayerNorm),
-        up=product(layer.intermediate.dense, gelu=True),
-        down=product(layer.output.dense),
-        down_norm=keeper.norm(layer.output.LayerNorm),
-    )
+def _tail(layer: Any, keeper: Keeper) -> Tail:  # noqa: ANN401 - as above
+    out = keeper.many_rows(layer.attention.output.dense)
+    return _with_norms(layer, keeper, out, keeper.feed(layer.intermediate.dense, layer.output.dense))
+
+
+def _few_tail(layer: Any, keeper: Keeper) -> Tail:  # noqa: ANN401 - as above
+    out = keeper.few_rows(layer.attention.output.dense)
+    up, down = keeper.few_rows(layer.intermediate.dense, gelu=True), keeper.few_rows(layer.output.dense)
+    return _with_norms(layer, keeper, out, chained(up, down))
+
+
+def _with_norms(layer: Any, keeper: Keeper, out: Product, feed: Product) -> Tail:  # noqa: ANN401 - as above
+    return Tail(out, keeper.norm(layer.attention.output.LayerNorm), feed, keeper.norm(layer.output.LayerNorm))
 
 
 def _maps(own: Any, kind: Family) -> tuple[Map, Map, Map]:  # noqa: ANN401 - as above

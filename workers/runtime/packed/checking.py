@@ -1,5 +1,6 @@
 """Whether kernels of ours give what torch's plain operations give: asked in each process before they are used."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -46,4 +47,20 @@ def require_plain(attend: Attend, norm_of_sum: NormOfSum, device: torch.device, 
     changes = torch.stack([(found - torch.cat(parts)).abs().max(), (normed - plain).abs().max()])
     if not (changes <= tolerance).all():
         msg = f"they are off by {changes.tolist()}"
+        raise ValueError(msg)
+
+
+def require_plain_feed(
+    feed: Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], Callable[[torch.Tensor], torch.Tensor]],
+    tolerance: float,
+) -> None:
+    """Raise ValueError where a feed-forward of weights [96, 64] and [64, 96], each with its bias, is further off."""
+    generator = torch.Generator().manual_seed(0)
+    sizes = ((33, 64), (96, 64), (96,), (64, 96), (64,))
+    x, *weights = (torch.randn(*size, generator=generator) / 8 for size in sizes)
+    up, up_bias, down, down_bias = weights
+    plain = functional.linear(functional.gelu(functional.linear(x, up, up_bias)), down, down_bias)
+    change = (feed(up.clone(), up_bias, down.clone(), down_bias)(x) - plain).abs().max()
+    if not change <= tolerance:
+        msg = f"Strassen's products are off by {change.item()}"
         raise ValueError(msg)

@@ -7,12 +7,13 @@ from typing import Final
 
 import torch
 
-from workers.runtime.packed.checking import require_plain
+from workers.runtime.packed.checking import require_plain, require_plain_feed
 from workers.runtime.packed.embed import Norm
 from workers.runtime.packed.layout import Packed
-from workers.runtime.packed.linear import Product
+from workers.runtime.packed.linear import Product, lays_out
 from workers.runtime.packed.native import DTYPES, Native, levels
 from workers.runtime.packed.positions import Projections
+from workers.runtime.packed.strassen import StrassenFeed, strassen
 
 _LOG: Final = logging.getLogger(__name__)
 _TOLERANCE: Final = 1e-5
@@ -41,7 +42,12 @@ def _check(native: Native) -> None:
     ) -> torch.Tensor:
         return native.attend(qkv, None, starts, lengths, heads=heads, longest=longest)
 
+    def feed(up: torch.Tensor, up_bias: torch.Tensor, down: torch.Tensor, down_bias: torch.Tensor) -> StrassenFeed:
+        return StrassenFeed(strassen(up, up_bias, native), strassen(down, down_bias, native))
+
     require_plain(attend, native.norm_of_sum, torch.device("cpu"), _TOLERANCE)
+    if lays_out(torch.float32):
+        require_plain_feed(feed, _TOLERANCE)
 
 
 @dataclass(frozen=True, slots=True)

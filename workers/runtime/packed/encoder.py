@@ -19,15 +19,14 @@ class Tail:
 
     out: Product
     out_norm: Norm
-    up: Product
-    """Includes the GELU."""
-    down: Product
-    down_norm: Norm
+    feed: Product
+    """Up, GELU, and down again."""
+    feed_norm: Norm
 
     def __call__(self, mixed: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """The layer's result for rows `x` [M, d] and what attention mixed for them [M, d]: [M, d]."""
         y = self.out_norm.of_sum(self.out(mixed), x)
-        return self.down_norm.of_sum(self.down(self.up(y)), y)
+        return self.feed_norm.of_sum(self.feed(y), y)
 
 
 @dataclass(frozen=True, slots=True)

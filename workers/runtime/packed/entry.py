@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from workers.runtime.backend import TokenizedExample
 from workers.runtime.packed.bare import BareModel
-from workers.runtime.packed.build import Keeper, PackedModel, build
+from workers.runtime.packed.build import PackedModel, build
+from workers.runtime.packed.keeper import Keeper
 from workers.runtime.packed.layout import blocks, pack
 from workers.runtime.packed.support import supported
 

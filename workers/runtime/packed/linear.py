@@ -35,6 +35,11 @@ def plain_linear(weight: torch.Tensor, bias: torch.Tensor | None, *, gelu: bool 
     return product
 
 
+def chained(first: Product, second: Product) -> Product:
+    """One after the other."""
+    return lambda x: second(first(x))
+
+
 def lays_out(dtype: torch.dtype) -> bool:
     """Whether `linear` keeps a copy of its own of weights of this dtype on the CPU."""
     return _onednn_works(dtype)

@@ -1,6 +1,7 @@
-"""Attention and normalisation in C, for processors with AVX2 or AVX-512: built where the project is installed.
+"""Attention, normalisation and Strassen's sums in C, for AVX2 or AVX-512: built where the project is installed.
 
-attention.h and norm.h say what they do and how. They call nothing, keep nothing, and hold no lock of Python's.
+attention.h, norm.h and strassen.h say what they do and how. They call nothing, keep nothing, and hold no lock of
+Python's.
 """
 
 import ctypes
@@ -26,8 +27,11 @@ _TAKEN: Final = {
         *(_POINTER, _INT, _POINTER, _POINTER, _POINTER, ctypes.c_float),
         *(_LONG, _LONG, _LONG, _POINTER),
     ),
+    "split": (_POINTER, *(_LONG,) * 6, _POINTER, _POINTER),
+    "join": (*(_POINTER,) * 4, *(_LONG,) * 5, _POINTER),
+    "join_gelu_split": (*(_POINTER,) * 4, *(_LONG,) * 6, *(_POINTER,) * 3),
 }
-"""What the functions take, as attention.h and norm.h declare it."""
+"""What the functions take, as attention.h, norm.h and strassen.h declare it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class Native:
         qkv = qkv.contiguous()
         mixed = torch.empty(len(qkv), width, dtype=qkv.dtype)
         padded = -(-longest // _LANES) * _LANES
-        function = self._function("attend")
+        function = self.function("attend")
         projected: tuple[int | None, int, int] = (None, 0, 0)
         if table is not None:
             projected = (table.numbers.data_ptr(), table.numbers.shape[3], table.centre)
@@ -93,7 +97,7 @@ class Native:
                 longest,
             )
 
-        _shared(len(lengths), part)
+        shared(len(lengths), part)
         return mixed
 
     def norm_of_sum(
@@ -106,7 +110,7 @@ class Native:
             raise ValueError(msg)
         y, x = y.contiguous(), x.contiguous()
         normed = y if y.dtype is torch.float32 else torch.empty_like(x)
-        function = self._function("norm_of_sum")
+        function = self.function("norm_of_sum")
 
         def part(first: int, last: int) -> None:
             function(
@@ -122,10 +126,11 @@ class Native:
                 normed.data_ptr(),
             )
 
-        _shared(rows, part)
+        shared(rows, part)
         return normed
 
-    def _function(self, name: str) -> Callable[..., None]:
+    def function(self, name: str) -> Callable[..., None]:
+        """The function of this name for this set of instructions."""
         function: Callable[..., None] = getattr(self.library, f"{name}_{self.level}")
         return function
 
@@ -151,7 +156,7 @@ def levels() -> tuple[Native, ...]:
     return tuple(Native(one, library) for one in known)
 
 
-def _shared(count: int, do: Callable[[int, int], None]) -> None:
+def shared(count: int, do: Callable[[int, int], None]) -> None:
     """Do `count` things, each in one of as many threads as torch has for the calling one."""
     threads = min(torch.get_num_threads(), max(1, count))
     ends = [count * number // threads for number in range(threads + 1)]

@@ -11,4 +11,5 @@
 #include "lanes.h"
 #include "attention.h"
 #include "norm.h"
+#include "strassen.h"
 #endif
