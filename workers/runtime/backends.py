@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.protocol.driver import DType
 from workers.runtime.backend import Backend, TokenizedExample
-from workers.runtime.memory import keep_freed_memory
+from workers.runtime.memory import keep_freed_memory, return_freed_memory
 from workers.runtime.packed import packed_backend
 from workers.runtime.packed.bare import BareModel
 from workers.runtime.packed.numbers import Rows
@@ -56,6 +56,9 @@ def build_backends(
     found = _build(model, device, torch.float32, spend=True, streamed=streamed, longest=longest)
     if dtype is DType.tf32:
         lower = TensorFloatBackend(found.exact)
+    if device.type == "cpu":
+        # What the layers passed through on their way.
+        return_freed_memory()
     return found if lower is None else replace(found, quick=lower)
 
 

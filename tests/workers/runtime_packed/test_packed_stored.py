@@ -1,9 +1,10 @@
 """Weights that stay in their file: the same numbers as those of a model that is in memory."""
 
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -14,7 +15,7 @@ from tests.workers.runtime_packed.tiny_models import CPU, random_examples, tiny
 from workers.runtime.packed import linear, packed_backend
 from workers.runtime.packed.bare import BareModel, bare_model
 from workers.runtime.packed.numbers import Rows
-from workers.runtime.weights import stored_in
+from workers.runtime.weights import Stored, stored_in
 
 pytestmark = pytest.mark.worker
 
@@ -85,14 +86,25 @@ def test_rows_are_read_once_and_only_if_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     table = torch.randn(50, 8)
     save_file({"table": table}, path)
-    rows = Rows(stored_in([path])["table"])
-    rows.table.fill_(7)
-    asked = torch.tensor([3, 49, 3, 0])
-    rows.fill(asked)
-    assert torch.equal(rows.table[asked], table[asked])
-    assert np.count_nonzero((rows.table == 7).all(dim=1)) == 47
-    rows.table[3] = 5
-    rows.fill(torch.tensor([3, 4]))
-    assert torch.equal(rows.table[4], table[4])
-    assert (rows.table[3] == 5).all()
+    stored = stored_in([path])["table"]
+    read: list[list[int]] = []
+
+    class Spied(Stored):
+        def read_rows(self, rows: Sequence[int]) -> torch.Tensor:
+            read.append(list(rows))
+            return super().read_rows(rows)
+
+    rows = Rows(Spied(**{field.name: getattr(stored, field.name) for field in fields(stored)}), most=5)
+
+    def asked(*ids: int) -> list[list[int]]:
+        read.clear()
+        assert torch.equal(rows.take(torch.tensor(ids)), table[list(ids)])
+        return list(read)
+
+    assert asked(3, 49, 3, 0) == [[0, 3, 49]]
+    assert asked(49, 3) == []
+    assert asked(4, 3, 7, 20, 8) == [[4, 7, 8, 20]]
+    # Five are kept: two of the last four.
+    assert asked(0, 3, 49, 4, 7) == []
+    assert asked(20, 0, 8, 8) == asked(20, 0, 8, 8) == [[8, 20]]
     assert torch.equal(rows.read(), table)

@@ -85,9 +85,9 @@ def _embeddings(module: Any, keeper: Keeper) -> Embeddings:  # noqa: ANN401 - as
         part = getattr(module, name, None)
         return None if part is None else keeper.tensor(part.weight)
 
-    words, rows = keeper.words(module.word_embeddings.weight)
+    words = keeper.words(module.word_embeddings.weight)
     positions, types = table("position_embeddings"), table("token_type_embeddings")
-    return Embeddings(words, positions, types, keeper.norm(module.LayerNorm), rows)
+    return Embeddings(words, positions, types, keeper.norm(module.LayerNorm))
 
 
 def _layer(layer: Any, kind: Family, keeper: Keeper) -> Layer:  # noqa: ANN401 - as above

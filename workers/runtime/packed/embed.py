@@ -33,18 +33,17 @@ class Norm:
 class Embeddings:
     """The embedding tables of one model; position and segment tables where it has them."""
 
-    words: torch.Tensor
+    words: torch.Tensor | Rows
+    """Rows where they are in their file until they are asked for."""
     positions: torch.Tensor | None
     types: torch.Tensor | None
     norm: Norm
-    rows: Rows | None = None
-    """What fills the rows of `words`, where they are in their file until they are asked for."""
 
     def __call__(self, packed: Packed) -> torch.Tensor:
         """The hidden states before the first layer: [M, d]."""
-        if self.rows is not None:
-            self.rows.fill(packed.input_ids)
-        x = functional.embedding(packed.input_ids, self.words).to(self.norm.weight.dtype)
+        ids, words = packed.input_ids, self.words
+        x = words.take(ids) if isinstance(words, Rows) else functional.embedding(ids, words)
+        x = x.to(self.norm.weight.dtype)
         if self.types is not None:
             # Some tokenizers mark the second text even for models that know a single type: it is the same as none.
             x += self.types if len(self.types) == 1 else functional.embedding(packed.token_type_ids, self.types)

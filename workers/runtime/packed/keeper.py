@@ -115,12 +115,10 @@ class Keeper:
         weight = numbers.read()
         return weight if scale == 1 else weight * scale
 
-    def words(self, parameter: torch.Tensor) -> tuple[torch.Tensor, Rows | None]:
-        """The embeddings of tokens, and what has to fill their rows before they are looked up."""
+    def words(self, parameter: torch.Tensor) -> torch.Tensor | Rows:
+        """The embeddings of tokens."""
         numbers = self._found(parameter)
-        if isinstance(numbers, Rows) and self.device.type == "cpu":
-            return numbers.table, numbers
-        return self.tensor(numbers.read()), None
+        return numbers if isinstance(numbers, Rows) and self.device.type == "cpu" else self.tensor(numbers.read())
 
     def _halved(self, *maps: Map) -> StrassenProduct | None:
         rows, columns = sum(len(one.weight) for one in maps), maps[0].weight.shape[1]

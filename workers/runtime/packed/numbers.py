@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from workers.runtime.weights import Stored
 
@@ -48,28 +49,43 @@ class Scaled(NamedTuple):
 
 
 class Rows:
-    """A table of embeddings whose rows are read when they are first asked for: most texts use few of the tokens."""
+    """A table of embeddings whose rows are read when they are asked for: most texts use few of the tokens.
 
-    def __init__(self, stored: Stored) -> None:
+    The first `most` of them are kept, which is more than MNLI's validation sets have; the others are read each time.
+    """
+
+    def __init__(self, stored: Stored, most: int = 1 << 14) -> None:
         self.shape, self.dtype = stored.shape, stored.dtype
         self._stored = stored
-        self._there = np.zeros(stored.shape[0], dtype=np.bool_)
+        self._places = np.full(stored.shape[0], -1, dtype=np.int32)
         # Untouched pages of it take no memory.
-        self.table = torch.empty(stored.shape)
+        self._kept = torch.empty(min(most, stored.shape[0]), stored.shape[1])
+        self._count = 0
         self._lock = Lock()
 
     def read(self, out: torch.Tensor | None = None) -> torch.Tensor:
         """The whole table, as Numbers has it."""
         return self._stored.read(out)
 
-    def fill(self, ids: torch.Tensor) -> None:
-        """Have the rows of these ids (int64 [M], on the CPU) in the table."""
-        asked = ids.numpy()
+    def take(self, ids: torch.Tensor) -> torch.Tensor:
+        """The rows of these ids (int64 [M], on the CPU): [M, d]."""
+        asked, positions = np.unique(ids.numpy(), return_inverse=True)
+        rows = torch.empty(len(asked), self.shape[1])
         with self._lock:
-            missing = np.unique(asked[~self._there[asked]])
+            places = self._places[asked]
+            known, missing = np.flatnonzero(places >= 0), np.flatnonzero(places < 0)
+            rows[torch.from_numpy(known)] = self._kept[torch.from_numpy(places[known])]
             if len(missing):
-                self.table[torch.from_numpy(missing)] = self._stored.read_rows(missing.tolist())
-                self._there[missing] = True
+                found = self._stored.read_rows(asked[missing].tolist())
+                rows[torch.from_numpy(missing)] = found
+                self._keep(asked[missing], found)
+        return rows[torch.from_numpy(positions)]
+
+    def _keep(self, ids: NDArray[np.int64], rows: torch.Tensor) -> None:
+        new = min(len(ids), len(self._kept) - self._count)
+        self._kept[self._count : self._count + new] = rows[:new]
+        self._places[ids[:new]] = np.arange(self._count, self._count + new, dtype=np.int32)
+        self._count += new
 
 
 class _Scratch(local):
