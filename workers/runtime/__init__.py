@@ -11,7 +11,7 @@ loading               the model in float32, an adapter merged into it
 weights               the numbers of a weight file, read once
 classifier            all of that together: a loaded classifier and its facts
 cache                 the last models, kept warm while there is memory
-memory                how much of it a device has, and has free
+memory                how much of it a device has, and has free; what the C library keeps of it
 tokenizing            texts to token ids with the checkpoint's own tokenizer.json
 batching              a slice cut into batches, the same every time
 backends              the packed path, or transformers

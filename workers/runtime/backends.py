@@ -53,7 +53,8 @@ def build_backends(
         keep_freed_memory()
     lower = _build(model, device, _LOWER[dtype], spend=False, longest=longest).quick if dtype in _LOWER else None
     streamed = lower is not None and device.type == "cpu" and isinstance(model, BareModel) and _is_large(model)
-    found = _build(model, device, torch.float32, spend=True, streamed=streamed, longest=longest)
+    many = dtype in {DType.float32, DType.tf32}
+    found = _build(model, device, torch.float32, spend=True, streamed=streamed, longest=longest, many=many)
     if dtype is DType.tf32:
         lower = TensorFloatBackend(found.exact)
     if device.type == "cpu":
@@ -91,8 +92,11 @@ def _build(
     spend: bool,
     streamed: bool = False,
     longest: int | None,
+    many: bool = True,
 ) -> Backends:
-    packed = packed_backend(model, device=device, dtype=dtype, spend=spend, streamed=streamed, longest=longest)
+    packed = packed_backend(
+        model, device=device, dtype=dtype, spend=spend, streamed=streamed, longest=longest, many=many
+    )
     if packed is not None:
         return Backends(packed, packed, "packed", packed.model.kernels, packed.model.products)
     plain = TransformersBackend(model if spend else deepcopy(model), device=device, dtype=dtype)

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from app.protocol.driver import DType
 from tests.workers.runtime_packed.tiny_models import CPU, one_at_a_time, random_examples, tiny
+from workers.runtime.backends import build_backends
 from workers.runtime.packed import entry as packed_entry
 from workers.runtime.packed import keeper as packed_keeper
 from workers.runtime.packed import packed_backend
@@ -136,6 +138,11 @@ def test_strassens_products_are_for_strict_float32_of_wide_models_and_while_ther
     assert wide.model.products == "strassen"
     assert packed("deberta-v3").model.products == "plain", "where sums would cost what products save"
     assert packed("deberta-wide", dtype=torch.bfloat16).model.products == "plain", "its rounding is large enough"
+    both = [
+        build_backends(tiny("deberta", **CASES["deberta-wide"][1]), device=CPU, dtype=dtype)
+        for dtype in (DType.float32, DType.bfloat16)
+    ]
+    assert [one.products for one in both] == ["strassen", "plain"], "beside a lower dtype, float32 is for few batches"
     parts = tiny("deberta", **CASES["deberta-wide"][1]).named_parameters()
     layer = sum(parameter.numel() for name, parameter in parts if ".layer.0." in name)
     monkeypatch.setattr(packed_keeper, "STRASSEN_ROOM", 3 * layer)

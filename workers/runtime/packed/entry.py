@@ -27,12 +27,14 @@ def packed_backend(
     spend: bool = True,
     streamed: bool = False,
     longest: int | None = None,
+    many: bool = True,
 ) -> "PackedBackend | None":
     """The packed form of `model` on `device` in `dtype`; None, the model untouched, where it is not reproduced exactly.
 
     Otherwise the model is spent, unless `spend` is false: its weights become the backend's, and are freed where they
     are laid out anew. With `streamed`, weights that are still in their files stay there, and every batch reads them:
-    for a float32 that few batches need. No example may have more tokens than `longest`. The logits are those of
+    for a float32 that few batches need; where `many` is false, few will come, and memory matters more than their time.
+    No example may have more tokens than `longest`. The logits are those of
     transformers' forward in evaluation mode, one example at a time, within 1e-4 in float32, and the same bits whenever
     the same examples come in the same order.
     """
@@ -40,7 +42,7 @@ def packed_backend(
         return None
     config = model.config
     stored = model.stored if isinstance(model, BareModel) else {}
-    built = build(model, Keeper(device, dtype, stored, streamed, longest), spend=spend)
+    built = build(model, Keeper(device, dtype, stored, streamed, longest, many), spend=spend)
     return PackedBackend(built, device, config.num_attention_heads, config.num_labels)
 
 

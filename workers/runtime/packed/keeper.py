@@ -40,6 +40,8 @@ class Keeper:
     """Whether they stay there, and every product reads its weights anew."""
     longest: int | None = None
     """The tokens of the longest example that there will be."""
+    many: bool = True
+    """Whether many batches will come: for a few, weights are not laid out in a way that takes more memory."""
     strassen: Native | None = None
     """What makes seven products of one, where the matrices are large enough."""
 
@@ -140,7 +142,8 @@ class Keeper:
 def keepers_of(layers: Sequence[nn.Module], keeper: Keeper) -> list[Keeper]:
     """The keeper of each layer: strict float32 on a CPU is multiplied by Strassen's seven, while there is room."""
     native = native_kernels() if keeper.device.type == "cpu" else None
-    if native is None or keeper.dtype is not torch.float32 or keeper.streamed or not lays_out(keeper.dtype):
+    suits = keeper.many and not keeper.streamed and keeper.dtype is torch.float32 and lays_out(torch.float32)
+    if native is None or not suits:
         return [keeper] * len(layers)
     halving, kept = replace(keeper, strassen=native), 0
     keepers = []

@@ -1,8 +1,8 @@
 """Products of matrices by seven of half the size each way (Strassen 1969): an eighth fewer operations, in float32.
 
 Each of the seven is oneDNN's, with factors of the weights that are laid out once, and take 7/4 of the weights' memory.
-Rounding errors grow to twice those of a plain product (docs/decisions/0040), which is why nothing is halved twice, and
-no lower dtype is multiplied so.
+Rounding errors grow to one and a half times those of plain products (docs/decisions/0040), which is why nothing is
+halved twice, and no lower dtype is multiplied so.
 """
 
 from collections.abc import Callable
