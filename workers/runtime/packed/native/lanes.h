@@ -61,6 +61,15 @@ INLINE void put(numbers x, ptrdiff_t row, ptrdiff_t column, lanes value) {
     else store((float *)x.first + place, value);
 }
 
+/* A polynomial of x, the highest power's coefficient first. */
+#define POLYNOMIAL(x, ...) \
+    polynomial(x, (const float[]){__VA_ARGS__}, sizeof((const float[]){__VA_ARGS__}) / sizeof(float))
+INLINE lanes polynomial(lanes x, const float *coefficients, int count) {
+    lanes sum = all(coefficients[0]);
+    UNROLL for (int i = 1; i < count; i++) sum = sum * x + coefficients[i];
+    return sum;
+}
+
 /* e to the power of x for x <= 0, within two units of the last place; 1.6e-38 instead of anything less.
 
    Coefficients: Cephes' expf (S. Moshier), whose range reduction this is. What is no number stays none. */
@@ -69,12 +78,8 @@ INLINE lanes exponential(lanes x) {
     lanes whole = _mm256_round_ps(x * 1.44269504088896341f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     lanes rest = x - whole * 0.693359375f;
     rest = rest - whole * -2.12194440e-4f;
-    lanes sum = all(1.9875691500e-4f);
-    sum = sum * rest + 1.3981999507e-3f;
-    sum = sum * rest + 8.3334519073e-3f;
-    sum = sum * rest + 4.1665795894e-2f;
-    sum = sum * rest + 1.6666665459e-1f;
-    sum = sum * rest + 5.0000001201e-1f;
+    lanes sum = POLYNOMIAL(rest, 1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f,
+                           1.6666665459e-1f, 5.0000001201e-1f);
     sum = sum * (rest * rest) + rest + 1.0f;
     __m256i power = _mm256_add_epi32(_mm256_cvtps_epi32(whole), _mm256_set1_epi32(127));
     return sum * _mm256_castsi256_ps(_mm256_slli_epi32(power, 23));

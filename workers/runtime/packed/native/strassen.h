@@ -37,18 +37,9 @@ INLINE void load_joined(const float *const *products, ptrdiff_t place, lanes y[Q
    |x| <= 5.54, and 1 to within half a unit of the last place beyond. What is no number stays none. */
 INLINE lanes gelu(lanes x) {
     lanes within = _mm256_min_ps(_mm256_max_ps(x, all(-5.54f)), all(5.54f)), square = within * within;
-    lanes over = all(4.53483722e-08f);
-    over = over * square + 1.25911474e-05f;
-    over = over * square + 0.000332517375f;
-    over = over * square + 0.00932285283f;
-    over = over * square + 0.0672842562f;
-    over = over * square + 0.797884524f;
-    lanes under = all(1.1910945e-06f);
-    under = under * square + 7.26156286e-05f;
-    under = under * square + 0.00187024171f;
-    under = under * square + 0.0285176728f;
-    under = under * square + 0.250994682f;
-    under = under * square + 1.0f;
+    lanes over = POLYNOMIAL(square, 4.53483722e-08f, 1.25911474e-05f, 0.000332517375f, 0.00932285283f, 0.0672842562f,
+                            0.797884524f);
+    lanes under = POLYNOMIAL(square, 1.1910945e-06f, 7.26156286e-05f, 0.00187024171f, 0.0285176728f, 0.250994682f, 1.0f);
     lanes one = _mm256_or_ps(all(1.0f), _mm256_and_ps(all(-0.0f), x));
     lanes erf = _mm256_blendv_ps(within * over / under, one, _mm256_cmp_ps(x, within, _CMP_NEQ_OQ));
     return x * (0.5f * erf + 0.5f);

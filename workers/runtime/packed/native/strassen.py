@@ -10,9 +10,10 @@ import torch
 from workers.runtime.packed.native import Native, shared
 
 PRODUCTS: Final = 7
-STEP: Final = 32
-"""Widths are multiples of it: half a row is whole lines of the cache."""
 _LINE: Final = 16
+"""Numbers of one line of the cache."""
+STEP: Final = 2 * _LINE
+"""Widths are multiples of it: half a row is whole lines."""
 
 
 class Factors(NamedTuple):
