@@ -6,8 +6,8 @@ A run of the whole split goes through the same batches again and again; what the
 examples in them. So the split is loaded, tokenised and planned whole, as a run does, and then the batches with the most
 tokens squared are predicted, longest first, and as many others: what batches hold at once is reached without the hours
 that v3-large takes on a small machine. What grows from batch to batch (embeddings that are read, products that are
-compiled for a shape) is not: `--batches 0` predicts all. Bound: 1.25 times the weights plus 1 GiB, of the
-whole resident memory (VmHWM), mapped files included.
+compiled for a shape) is not: `--batches 0` predicts all. In bfloat16 every margin up to 0.5 is run again in float32,
+as after a trial. Bound: 1.25 times the weights plus 1 GiB, of the whole resident memory (VmHWM), mapped files included.
 """
 
 import argparse
@@ -35,6 +35,7 @@ from workers.runtime.classifier import check_model, load_classifier
 from workers.runtime.devices import make_deterministic
 from workers.runtime.lanes import lanes_of
 from workers.runtime.predictor import Predictor
+from workers.runtime.recheck import MOST_TOGETHER, NO_RECHECK, Recheck, in_groups, one_by_one
 folder, shape, dtype = pathlib.Path(sys.argv[1]), SHAPES[sys.argv[2]], DType(sys.argv[3])
 most, threads = int(sys.argv[4]), int(sys.argv[5])
 def peak():
@@ -50,16 +51,21 @@ marks["loaded"] = peak()
 firsts, seconds = [one for one, _ in pairs.texts], [two for _, two in pairs.texts]
 examples = classifier.tokenizer.encode(firsts, seconds).examples
 lengths = [len(one) for one in examples]
-plan = plan_batches(lengths, budget=default_budget("cpu", classifier.facts.parameters), seed=0)
+budget = default_budget("cpu", classifier.facts.parameters)
+plan = plan_batches(lengths, budget=budget, seed=0)
 ranked = sorted(plan, key=lambda batch: -sum(lengths[at] ** 2 for at in batch))
 chosen = ranked if most == 0 else ranked[:most] + plan[:most]
 lanes = lanes_of(torch.device("cpu"), classifier.facts.backend)
 predictor = Predictor(classifier, lanes)
-for _ in predictor.run(examples, chosen, Predictor.quick_logits):
+lower = dtype is not DType.float32
+groups = in_groups(chosen, MOST_TOGETHER) if lower else one_by_one(chosen)
+recheck = Recheck(0.5, budget) if lower else NO_RECHECK
+for _ in predictor.run(examples, groups, Predictor.quick_logits, recheck):
     pass
 marks["predicted"] = peak()
 print(json.dumps({"peaks": marks, "batches": len(chosen), "of": len(plan), "longest": max(lengths),
-    "examples": sum(map(len, chosen)), "halvings": predictor.counts.halvings, "batches_at_once": lanes.count}))
+    "examples": sum(map(len, chosen)), "halvings": predictor.counts.halvings, "batches_at_once": lanes.count,
+    "rechecked": predictor.counts.rechecked}))
 """
 
 

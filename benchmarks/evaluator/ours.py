@@ -15,9 +15,9 @@ from evaluator.texts import MAX_LENGTH
 from workers.runtime.batching import default_budget, plan_batches
 from workers.runtime.classifier import check_model, load_classifier
 from workers.runtime.lanes import lanes_of
-from workers.runtime.precision import AUDIT_EXAMPLES, CALIBRATION_EXAMPLES, Recheck, Trial, try_dtype
-from workers.runtime.predictor import Answer as Answered
+from workers.runtime.precision import AUDIT_EXAMPLES, CALIBRATION_EXAMPLES, Trial, try_dtype
 from workers.runtime.predictor import Predictor
+from workers.runtime.recheck import NO_RECHECK, in_groups, one_by_one
 
 Answer = Callable[[list[tuple[str, str]]], np.ndarray]
 
@@ -43,7 +43,7 @@ def product_path(folder: Path, device: torch.device, dtype: DType, budget: int |
     def answer(pairs: list[tuple[str, str]]) -> np.ndarray:
         examples = predictor.classifier.tokenizer.encode([one for one, _ in pairs], [two for _, two in pairs]).examples
         batches = plan_batches([len(example) for example in examples], budget=budget, seed=0)
-        settled: Answered = Predictor.exact_logits
+        recheck = None
         if dtype is not DType.float32:
             if not known:
                 if device.type != "cpu":
@@ -53,11 +53,12 @@ def product_path(folder: Path, device: torch.device, dtype: DType, budget: int |
                 known.append(try_dtype(predictor, examples, batches))
                 took = clock() - began
                 facts.update(trial=_facts(known[0]), calibration_s=_in_full(known[0], took))
-            if known[0].fallback is None and known[0].calibration is not None:
-                settled = Recheck(known[0].calibration.bound)
+            recheck = known[0].recheck(budget)
         before = predictor.counts.rechecked
         logits = np.empty((len(pairs), len(LABELS)), dtype=np.float32)
-        for positions, part, _ in predictor.run(examples, batches, settled):
+        groups = in_groups(batches, recheck.together) if recheck else one_by_one(batches)
+        settled = Predictor.quick_logits if recheck else Predictor.exact_logits
+        for positions, part, _ in predictor.run(examples, groups, settled, recheck or NO_RECHECK):
             logits[positions] = part
         facts.update(rechecked=predictor.counts.rechecked - before)
         return logits

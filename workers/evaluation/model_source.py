@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
+from itertools import compress
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -21,8 +22,9 @@ from workers.runtime.cache import warm_models
 from workers.runtime.classifier import CheckedModel, check_model, load_classifier, tokenizer_of
 from workers.runtime.devices import choose_device, device_facts, make_deterministic, require_dtype
 from workers.runtime.lanes import lanes_of
-from workers.runtime.precision import Recheck, Trial, trials, try_dtype
-from workers.runtime.predictor import Answer, Predictor
+from workers.runtime.precision import Trial, trials, try_dtype
+from workers.runtime.predictor import Predictor
+from workers.runtime.recheck import NO_RECHECK, Recheck, in_groups, one_by_one
 from workers.runtime.tokenizing import Tokenized, require_vocabulary, tokenized_slices
 
 
@@ -103,37 +105,53 @@ class ModelSource:
 
     def answers(self, wanted: NDArray[np.bool_]) -> Iterator[Answers]:
         """The wanted answers, batch by batch."""
-        labels = len(self._classifier.columns)
-        answer = self._answer()
+        recheck = self._recheck()
         trial = self._trial
-        tried = (trial.exact, () if trial.fallback else trial.doubtful) if trial else ()
         # What a trial took is counted with the first batch.
         before = Counter(asdict(self._predictor.counts))
-        asked = [planned for planned in self._batches if wanted[planned].any()]
-        with closing(self._predictor.run(self._tokenized.examples, asked, answer, *tried)) as made:
-            for planned in self._batches:
-                keep = wanted[planned]
-                if not keep.any():
-                    yield Answers(planned[:0], np.empty(0, np.int16), np.empty((0, labels), np.float32), planned)
-                    continue
-                positions, logits, counts = next(made)
-                best = logits[keep].argmax(axis=1).astype(np.int16)
-                yield Answers(positions[keep], best, logits[keep], planned, before + Counter(asdict(counts)))
-                before.clear()
+        # Whole groups, so that the same examples are run again together as if nothing had been done before.
+        groups = list(in_groups(self._batches, recheck.together) if recheck else one_by_one(self._batches))
+        asked = [any(wanted[batch].any() for batch in group) for group in groups]
+        with closing(
+            self._predictor.run(
+                self._tokenized.examples,
+                compress(groups, asked),
+                Predictor.quick_logits if recheck else Predictor.exact_logits,
+                recheck or NO_RECHECK,
+                known=trial.exact if trial else {},
+                doubtful=trial.doubtful if recheck and trial else (),
+                on_step=self._on_step,
+            )
+        ) as made:
+            for group, at_work in zip(groups, asked, strict=True):
+                for planned in group:
+                    if not at_work:
+                        yield self._nothing_of(planned)
+                        continue
+                    positions, logits, counts = next(made)
+                    keep = wanted[planned]
+                    if not keep.any():
+                        yield self._nothing_of(planned)
+                        continue
+                    best = logits[keep].argmax(axis=1).astype(np.int16)
+                    yield Answers(positions[keep], best, logits[keep], planned, before + Counter(asdict(counts)))
+                    before.clear()
 
-    def _answer(self) -> Answer:
-        """How to answer a batch; a lower dtype is tried first, and used only where it can be trusted."""
+    def _nothing_of(self, planned: NDArray[np.int64]) -> Answers:
+        none = np.empty((0, len(self._classifier.columns)), np.float32)
+        return Answers(planned[:0], np.empty(0, np.int16), none, planned)
+
+    def _recheck(self) -> Recheck | None:
+        """What is run again, by a trial of the lower dtype; None where everything runs in float32."""
         if self._inference.dtype is DType.float32:
-            return Predictor.exact_logits
+            return None
         # Also where everything is stored already: the evidence says what the answers rest on.
         self._trial_known = self._trial_key in trials
         examples = self._tokenized.examples
         self._trial = trials.get(
             self._trial_key, lambda: try_dtype(self._predictor, examples, self._batches, self._on_step)
         )
-        if self._trial.fallback is not None or self._trial.calibration is None:
-            return Predictor.exact_logits
-        return Recheck(self._trial.calibration.bound)
+        return self._trial.recheck(self._budget)
 
     def model_facts(self) -> dict[str, Any]:
         """The files that were loaded, and how."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.protocol.driver import DType
 from workers.runtime.backend import Backend, TokenizedExample
-from workers.runtime.memory import keep_freed_memory, return_freed_memory
+from workers.runtime.memory import keep_few_products, keep_freed_memory, return_freed_memory
 from workers.runtime.packed import packed_backend
 from workers.runtime.packed.bare import BareModel
 from workers.runtime.packed.numbers import Rows
@@ -51,6 +51,7 @@ def build_backends(
     """
     if device.type == "cpu":
         keep_freed_memory()
+        keep_few_products()
     lower = _build(model, device, _LOWER[dtype], spend=False, longest=longest).quick if dtype in _LOWER else None
     streamed = lower is not None and device.type == "cpu" and isinstance(model, BareModel) and _is_large(model)
     # Beside a lower dtype of its own, float32 is for the batches that are run again.

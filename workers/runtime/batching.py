@@ -41,9 +41,24 @@ def plan_batches(lengths: Sequence[int], *, budget: int, seed: int) -> list[NDAr
     generator = np.random.Generator(np.random.PCG64(seed))
     plan = []
     for window in _windows(generator.permutation(len(sizes)), sizes, budget):
-        batches = list(_batches(window, sizes, budget))
+        batches = list(by_length(window, sizes, budget))
         plan += [batches[place] for place in generator.permutation(len(batches))]
     return plan
+
+
+def by_length(positions: NDArray[np.int64], sizes: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
+    """The positions cut into batches of similar `sizes` (tokens of each example), the longest first.
+
+    A batch padded to its longest example holds at most `budget` tokens, or a single example.
+    """
+    # Ties keep the row order, so that equal lengths do not depend on a shuffle.
+    ranked = positions[np.lexsort((positions, -sizes[positions]))]
+    start = 0
+    while start < len(ranked):
+        longest = max(1, int(sizes[ranked[start]]))
+        count = max(1, budget // longest)
+        yield ranked[start : start + count]
+        start += count
 
 
 def plan_in_order(
@@ -90,14 +105,3 @@ def _windows(order: NDArray[np.int64], sizes: NDArray[np.int64], budget: int) ->
     count = max(1, total // (_WINDOW_BATCHES * budget))
     cuts = np.searchsorted(tokens, [total * part // count for part in range(1, count)])
     yield from np.split(order, cuts)
-
-
-def _batches(window: NDArray[np.int64], sizes: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
-    # Ties keep the row order, so that equal lengths do not depend on the shuffle.
-    ranked = window[np.lexsort((window, -sizes[window]))]
-    start = 0
-    while start < len(ranked):
-        longest = max(1, int(sizes[ranked[start]]))
-        count = max(1, budget // longest)
-        yield ranked[start : start + count]
-        start += count

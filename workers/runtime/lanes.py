@@ -29,6 +29,11 @@ class Lanes:
     count: int = 1
     inside: int = 1
 
+    @property
+    def ahead(self) -> int:
+        """How many items are begun before an item's result is handed over."""
+        return _AHEAD * self.count if self.count > 1 else 0
+
     def each(self, do: Callable[[T], R], items: Iterable[T]) -> Generator[R]:
         """`do` of each item, in the order of the items; what one of them raises comes in its turn, and is the end.
 
@@ -51,7 +56,7 @@ class Lanes:
         begun: deque[tuple[T, Future[R]]] = deque()
         for item in items:
             begun.append((item, pool.submit(do, item)))
-            if len(begun) == _AHEAD * self.count:
+            if len(begun) == self.ahead:
                 yield _next(pool, do, begun)
         while begun:
             yield _next(pool, do, begun)

@@ -1,6 +1,7 @@
 """How much memory a device has, and how much of it is free: a GPU's own, or what this process may use of the host's."""
 
 import ctypes
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -65,6 +66,16 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, 32 << 20)
         mallopt(_TRIM_THRESHOLD, 256 << 20)
+
+
+def keep_few_products() -> None:
+    """Have what is compiled for a shape of products be kept for few shapes: by oneDNN, and by each thread of torch's.
+
+    To be called before the first product. Hardly two packed batches have the same number of rows; both would keep what
+    they compiled for the last 1,024, which took some 300 MiB after 120 batches (docs/decisions/0041).
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+    os.environ.setdefault("LRU_CACHE_CAPACITY", "32")
 
 
 def return_freed_memory() -> None:

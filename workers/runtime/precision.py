@@ -7,17 +7,19 @@ whole run is computed in float32. Both samples follow from the slice and its bat
 the same end. What float32 said of their examples is their answer: nothing is computed for them twice.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workers.runtime.backend import TokenizedExample
-from workers.runtime.predictor import Logits, PredictionCounts, Predictor
+from workers.runtime.groups import PredictionCounts
+from workers.runtime.predictor import Predictor
 from workers.runtime.recent import Recent
+from workers.runtime.recheck import Logits, Positions, Recheck, top_two_margin
 
 CALIBRATION_EXAMPLES: Final = 512
 AUDIT_EXAMPLES: Final = 512
@@ -63,6 +65,13 @@ class Trial:
     doubtful: frozenset[int] = frozenset()
     """Those of them whose margin was up to the bound in the lower dtype."""
 
+    def recheck(self, budget: int) -> Recheck | None:
+        """What is run again, in batches of up to `budget` tokens; None where the lower dtype may not be used."""
+        if self.fallback is not None or self.calibration is None:
+            return None
+        share = len(self.doubtful) / len(self.exact)
+        return Recheck.for_share(share, bound=self.calibration.bound, budget=budget)
+
 
 trials: Final[Recent[Trial]] = Recent(64)
 """The last trials of this process: the same model on the same batches of the same examples comes to the same end."""
@@ -70,7 +79,7 @@ trials: Final[Recent[Trial]] = Recent(64)
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    positions: NDArray[np.int64]
+    positions: Positions
     quick: Logits
     exact: Logits
 
@@ -79,6 +88,10 @@ class _Pair:
         moved = self.quick - self.exact
         spread: NDArray[np.float32] = moved.max(axis=1) - moved.min(axis=1)
         return spread
+
+    def only(self, which: NDArray[np.bool_]) -> "_Pair":
+        """Some of the examples, bool [n]."""
+        return _Pair(self.positions[which], self.quick[which], self.exact[which])
 
     def answers(self) -> dict[int, NDArray[np.float32]]:
         """The float32 logits by position."""
@@ -97,31 +110,39 @@ class _Pair:
 def try_dtype(
     predictor: Predictor,
     examples: Sequence[TokenizedExample],
-    batches: Sequence[NDArray[np.int64]],
+    batches: Sequence[Positions],
     on_step: Callable[[], None] = lambda: None,
 ) -> Trial:
-    """Calibrate on every other example of batches spread over the whole slice, and audit on those between them.
+    """Calibrate and audit on the samples of the batches.
 
     `on_step` is called before each batch: it may take minutes, in which somebody may want the run to end.
     """
-    calibrating, auditing = _samples(batches)
-    first = _both(predictor, examples, calibrating, on_step)
-    if first is None:
+    samples = list(samples_of(batches))
+    pair = _both(predictor, examples, [sample.positions for sample in samples], on_step)
+    if pair is None:
         return Trial(None, None, "non_finite")
+    calibrating = np.concatenate([sample.calibrating for sample in samples])
+    first, others = pair.only(calibrating), pair.only(~calibrating)
     largest = float(first.changes().max())
     calibration = Calibration(len(first.quick), largest, max(2 * largest, LEAST_BOUND))
-    if not auditing:
+    if not len(others.quick):
         return Trial(calibration, None, "not_audited", first.answers())
-    others = _both(predictor, examples, auditing, on_step)
-    if others is None:
-        return Trial(calibration, None, "non_finite", first.answers())
     audit = _audited(others, calibration.bound)
-    answers = first.answers() | others.answers()
-    doubtful = first.doubtful(calibration.bound) | others.doubtful(calibration.bound)
-    return Trial(calibration, audit, _refusal(audit, calibration.bound), answers, doubtful)
+    return Trial(
+        calibration, audit, _refusal(audit, calibration.bound), pair.answers(), pair.doubtful(calibration.bound)
+    )
 
 
-def _samples(batches: Sequence[NDArray[np.int64]]) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+class Sample(NamedTuple):
+    """What is tried of one batch."""
+
+    positions: Positions
+    calibrating: NDArray[np.bool_]
+    """Which of them calibrate, bool [n]; the others audit."""
+
+
+def samples_of(batches: Sequence[Positions]) -> Iterator[Sample]:
+    """Examples spread over the whole slice: every other one calibrates, and those between them audit."""
     wanted = CALIBRATION_EXAMPLES + AUDIT_EXAMPLES
     total = sum(map(len, batches))
     # Whole batches where there are many; of few and large ones a part of each.
@@ -129,22 +150,22 @@ def _samples(batches: Sequence[NDArray[np.int64]]) -> tuple[list[NDArray[np.int6
     ends = np.cumsum([len(batch) for batch in chosen])
     among = np.concatenate(chosen)
     places = np.unique(np.linspace(0, len(among) - 1, min(wanted, len(among))).round().astype(np.int64))
-
-    def in_batches(taken: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        return [part for part in np.split(among[taken], np.searchsorted(taken, ends[:-1])) if len(part)]
-
-    return in_batches(places[0::2]), in_batches(places[1::2])
+    calibrating = np.arange(len(places)) % 2 == 0
+    cuts = np.searchsorted(places, ends[:-1])
+    for positions, which in zip(np.split(among[places], cuts), np.split(calibrating, cuts), strict=True):
+        if len(positions):
+            yield Sample(positions, which)
 
 
 def _both(
     predictor: Predictor,
     examples: Sequence[TokenizedExample],
-    parts: Sequence[NDArray[np.int64]],
+    parts: Sequence[Positions],
     on_step: Callable[[], None],
 ) -> _Pair | None:
     """The logits in both dtypes; None where the lower one gave a value that is not finite."""
 
-    def tried(positions: NDArray[np.int64]) -> tuple[Logits, Logits, PredictionCounts] | None:
+    def tried(positions: Positions) -> tuple[Logits, Logits, PredictionCounts] | None:
         one, batch = predictor.alone(), [examples[position] for position in positions]
         found = one.lower_logits(batch)
         return None if found is None else (found, one.exact_logits(batch), one.counts)
@@ -172,28 +193,3 @@ def _refusal(audit: Audit, bound: float) -> Fallback | None:
     if audit.flips_outside:
         return "audit_flip"
     return "audit_change" if audit.largest_change > bound else None
-
-
-def top_two_margin(logits: Logits) -> NDArray[np.float32]:
-    """How far the best label is ahead of the second best: float32 [n]."""
-    two = np.partition(logits, -2, axis=1)[:, -2:]
-    margin: NDArray[np.float32] = two[:, 1] - two[:, 0]
-    return margin
-
-
-@dataclass(frozen=True, slots=True)
-class Recheck:
-    """Replaces the logits of every example with a margin up to the bound by float32's."""
-
-    bound: float
-
-    def __call__(self, predictor: Predictor, batch: Sequence[TokenizedExample]) -> Logits:
-        """The logits [B, C] of the lower dtype with the doubtful rows made exact."""
-        logits = predictor.quick_logits(batch)
-        doubtful = np.flatnonzero(top_two_margin(logits) <= self.bound).tolist()
-        if not doubtful:
-            return logits
-        settled = logits.copy()
-        settled[doubtful] = predictor.exact_logits([batch[row] for row in doubtful])
-        predictor.counts.rechecked += len(doubtful)
-        return settled

@@ -1,49 +1,24 @@
 """Run a classifier over planned batches: logits in the data set's label order, whatever goes wrong on the way."""
 
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from app.protocol.errors import DriverError
 from workers.runtime.backend import Backend, TokenizedExample
 from workers.runtime.classifier import Classifier
+from workers.runtime.groups import Answered, Done, Group, PredictionCounts, Step, Steps
 from workers.runtime.lanes import Lanes
 from workers.runtime.memory import is_out_of_memory
+from workers.runtime.recheck import NO_RECHECK, Logits, Positions, Recheck
 
-Logits = NDArray[np.float32]
 Answer = Callable[["Predictor", Sequence[TokenizedExample]], Logits]
-"""`Predictor.exact_logits`, `Predictor.quick_logits`, or a re-check."""
-
-
-@dataclass(slots=True)
-class PredictionCounts:
-    """What happened while predicting."""
-
-    batches: int = 0
-    halvings: int = 0
-    """How often a batch did not fit in memory and was cut in two."""
-    non_finite: int = 0
-    """Batches with a non-finite value in the lower dtype, run again in float32."""
-    rechecked: int = 0
-    """Examples whose margin was small in the lower dtype, run again in float32."""
-
-    def add(self, others: "PredictionCounts") -> None:
-        """Count what others counted, too."""
-        for name, number in asdict(others).items():
-            setattr(self, name, getattr(self, name) + number)
-
-
-class Answered(NamedTuple):
-    """One batch: positions int64 [B], logits float32 [B, C] in the data set's label order, and what it took."""
-
-    positions: NDArray[np.int64]
-    logits: Logits
-    counts: PredictionCounts
+"""`Predictor.exact_logits` or `Predictor.quick_logits`."""
 
 
 @dataclass(slots=True)
@@ -86,31 +61,49 @@ class Predictor:
     def run(
         self,
         examples: Sequence[TokenizedExample],
-        batches: Sequence[NDArray[np.int64]],
+        groups: Iterable[Sequence[Positions]],
         answer: Answer,
+        recheck: Recheck = NO_RECHECK,
         known: Mapping[int, Logits] | None = None,
         doubtful: Collection[int] = (),
+        on_step: Callable[[], None] = lambda: None,
     ) -> Generator[Answered]:
-        """Each batch, of positions in `examples`, in the order of `batches`; several are at work at once.
+        """Each batch, of positions in `examples`, in the order of the groups of batches; several are at work at once.
+
+        What a re-check doubts in a group is run again together, and the group's batches come after that. `on_step` is
+        called after each batch that was at work, whether an answer came of it or not.
 
         Those whose logits [C] are `known` by position are not asked about; the `doubtful` ones among them had been run
         again for that.
         """
+        lengths = np.array([len(example) for example in examples], dtype=np.int64)
+        known = known or {}
 
-        def answered(positions: NDArray[np.int64]) -> Answered:
-            found = [None if known is None else known.get(position) for position in positions.tolist()]
-            asked = positions[[one is None for one in found]]
-            one = self.alone()
-            logits = answer(one, [examples[position] for position in asked]) if len(asked) else None
+        def taken(step: Step) -> Done:
+            one, positions = self.alone(), step.positions
+            if step.again:
+                return Done(step, one.exact_logits([examples[position] for position in positions]), one.counts)
             one.counts.batches += 1
             one.counts.rechecked += sum(position in doubtful for position in positions.tolist())
-            whole = logits if logits is not None and len(asked) == len(positions) else _put(found, logits)
-            return Answered(positions, whole, one.counts)
+            found = [known.get(position) for position in positions.tolist()]
+            asked = positions[[logits is None for logits in found]]
+            if not len(asked):
+                return Done(step, _put(found, ()), one.counts)
+            logits = answer(one, [examples[position] for position in asked])
+            whole = logits if len(asked) == len(positions) else _put(found, logits)
+            return Done(step, whole, one.counts, asked[recheck.doubts(logits)])
 
-        with closing(self.lanes.each(answered, batches)) as made:
-            for batch in made:
-                self.counts.add(batch.counts)
-                yield batch
+        waiting = deque(Group(batches, partial(recheck.batches, lengths=lengths)) for batches in groups)
+        plan = Steps(tuple(waiting), self.lanes.ahead)
+        for steps in (plan.first(), plan.last()):
+            with closing(self.lanes.each(taken, steps)) as made:
+                for one in made:
+                    one.step.group.take(one)
+                    while waiting and waiting[0].settled:
+                        for batch in waiting.popleft().answers():
+                            self.counts.add(batch.counts)
+                            yield batch
+                    on_step()
 
     def _fitted(self, backend: Backend, batch: Sequence[TokenizedExample]) -> Logits:
         try:
@@ -132,7 +125,7 @@ class Predictor:
         return np.concatenate([self._fitted(backend, batch[:half]), self._fitted(backend, batch[half:])])
 
 
-def _put(found: Sequence[Logits | None], others: Logits | None) -> Logits:
+def _put(found: Sequence[Logits | None], others: Iterable[Logits]) -> Logits:
     """The known logits, and those of the others in the gaps between them."""
-    rest = iter(() if others is None else others)
+    rest = iter(others)
     return np.stack([next(rest) if one is None else one for one in found])

@@ -17,11 +17,11 @@ from workers.runtime.precision import (
     AUDIT_EXAMPLES,
     CALIBRATION_EXAMPLES,
     LEAST_BOUND,
-    Recheck,
-    top_two_margin,
+    samples_of,
     try_dtype,
 )
 from workers.runtime.predictor import Predictor
+from workers.runtime.recheck import Recheck, in_groups, one_by_one, top_two_margin
 
 pytestmark = pytest.mark.worker
 
@@ -77,11 +77,18 @@ def _numbered(count: int) -> list[Any]:
 
 
 def _tried(count: int, stray: dict[int, list[float]], budget: int = 128) -> tuple[Any, list[int], list[int]]:
+    """The trial, and the numbers that calibrated and audited."""
     examples, quick = _numbered(count), _Spy(stray)
     predictor = Predictor(classifier(FakeBackend(), quick))
-    trial = try_dtype(predictor, examples, plan_batches([4] * count, budget=budget, seed=0))
-    first = 0 if trial.calibration is None else trial.calibration.examples
-    return trial, quick.asked[:first], quick.asked[first:]
+    plan = plan_batches([4] * count, budget=budget, seed=0)
+    trial = try_dtype(predictor, examples, plan)
+    samples = list(samples_of(plan))
+    calibrated, audited = (
+        [int(position) for sample in samples for position in sample.positions[sample.calibrating == which]]
+        for which in (True, False)
+    )
+    assert trial.fallback == "non_finite" or set(quick.asked) == {*calibrated, *audited}
+    return trial, calibrated, audited
 
 
 @pytest.mark.parametrize("budget", [16, 128, 4_000, 100_000])
@@ -139,8 +146,8 @@ def test_doubtful_examples_are_made_exact_and_no_answer_differs() -> None:
     predictor = Predictor(classifier(FakeBackend(), FakeBackend(error=0.1)))
     trial = try_dtype(predictor, _EXAMPLES, _PLAN)
     assert trial.calibration is not None
-    recheck = Recheck(trial.calibration.bound)
-    for positions, logits, _ in predictor.run(_EXAMPLES, _PLAN, recheck):
+    recheck = Recheck(trial.calibration.bound, budget=128)
+    for positions, logits, _ in predictor.run(_EXAMPLES, in_groups(_PLAN, 8), Predictor.quick_logits, recheck):
         np.testing.assert_array_equal(logits.argmax(axis=1), _EXACT[positions].argmax(axis=1))
     margins = top_two_margin(FakeBackend(error=0.1, limit=len(_EXAMPLES)).logits(_EXAMPLES))
     assert predictor.counts.rechecked == np.count_nonzero(margins <= recheck.bound)
@@ -155,9 +162,11 @@ def test_what_was_tried_is_answered_by_float32_and_not_asked_again(stray: float)
     assert len(trial.exact) == CALIBRATION_EXAMPLES + AUDIT_EXAMPLES == sum(exact.sizes) == sum(quick.sizes)
     margins = top_two_margin(FakeBackend(error=stray, limit=len(_EXAMPLES)).logits(_EXAMPLES))
     assert trial.calibration is not None
-    bound, quick_ones = trial.calibration.bound, Predictor.quick_logits
+    bound = trial.calibration.bound
     assert trial.doubtful == {position for position in trial.exact if margins[position] <= bound}
-    for positions, logits, _ in predictor.run(_EXAMPLES, _PLAN, quick_ones, trial.exact, trial.doubtful):
+    for positions, logits, _ in predictor.run(
+        _EXAMPLES, one_by_one(_PLAN), Predictor.quick_logits, known=trial.exact, doubtful=trial.doubtful
+    ):
         tried = [position in trial.exact for position in positions.tolist()]
         np.testing.assert_array_equal(logits[tried], _EXACT[positions[tried]])
         assert (logits != _EXACT[positions]).any(axis=1).tolist() == [not one for one in tried]
@@ -184,7 +193,8 @@ def test_bfloat16_with_recheck_has_float32s_answers(deberta: Path) -> None:
     assert 0 < trial.calibration.largest_change < 1
     assert trial.fallback is None
     changed = 0
-    for positions, logits, _ in predictor.run(examples, plan, Recheck(trial.calibration.bound)):
+    recheck = Recheck(trial.calibration.bound, budget=512)
+    for positions, logits, _ in predictor.run(examples, in_groups(plan, 8), Predictor.quick_logits, recheck):
         exact = predictor.exact_logits([examples[position] for position in positions])
         np.testing.assert_array_equal(logits.argmax(axis=1), exact.argmax(axis=1))
         changed += int(np.count_nonzero((logits != exact).any(axis=1)))
