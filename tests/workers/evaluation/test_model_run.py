@@ -187,12 +187,15 @@ def test_a_slice_is_the_one_that_was_drawn(toy: Path) -> None:
     assert caught.value.code == "slice_too_large"
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_a_model_stops_early_where_its_sequence_decides_and_so_does_a_resumed_run(toy: Path, threads: int) -> None:
+@pytest.mark.parametrize(("threads", "dtype"), [(1, "float32"), (3, "float32"), (1, "bfloat16"), (3, "bfloat16")])
+def test_a_model_stops_early_where_its_sequence_decides_and_so_does_a_resumed_run(
+    toy: Path, threads: int, dtype: str
+) -> None:
     torch.set_num_threads(threads)
     claim = {"section": "s", "row": "r", "column": "c", "reported_value": "95.0", "unit": "percent"}
     claim |= {"metric": "accuracy", "quoted_text": "95.0"}
-    spec = _spec(toy, claim=claim, decision={"margin": 0.01, "early_stopping": True})
+    inference = {"batch_tokens": 96, "dtype": dtype}
+    spec = _spec(toy, claim=claim, decision={"margin": 0.01, "early_stopping": True}, inference=inference)
     run = _open(toy, spec)
     found = _all(run)
     stopping = run.facts()["stopping"]

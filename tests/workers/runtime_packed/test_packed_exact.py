@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,20 @@ def test_bfloat16_is_close(name: str) -> None:
     examples = random_examples(LENGTHS, tiny(family, **options))
     change = np.abs(packed(name, dtype=torch.bfloat16).logits(examples) - packed(name).logits(examples))
     assert change.max() < 0.1
+
+
+@pytest.mark.usefixtures("_kernels")
+@pytest.mark.parametrize("name", ["bert", "roberta", "deberta-v3"])
+def test_rows_of_no_example_change_no_answer(name: str) -> None:
+    family, options = CASES[name]
+    model = tiny(family, **options)
+    assert packed(name, dtype=torch.bfloat16).row_step == 16
+    assert packed(name).row_step == 1
+    # In float32, where a difference would show.
+    filled = replace(packed(name), row_step=16)
+    for lengths in ((1,), (15, 1), (16,), (3, 40, 2, 2), (20, 5, 9, 1, 30), (512, 511), tuple(range(1, 20))):
+        examples = random_examples(lengths, model)
+        assert_allclose(filled.logits(examples), one_at_a_time(model, examples), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["bert", "deberta-v3"])
