@@ -1,6 +1,5 @@
 """Options that several commands have."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Final
 from uuid import UUID
@@ -8,6 +7,7 @@ from uuid import UUID
 import typer
 
 from app.protocol.paper_ids import read_id
+from app.protocol.slugs import is_slug
 
 DataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", help="The data folder. [env: VERDICTS_DATA_DIR]", show_default=False)
@@ -17,7 +17,6 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LimitOption = Annotated[int, typer.Option(min=1, max=200, help="How many at most.")]
 HostOption = Annotated[str, typer.Option(help="The address to listen on.")]
 PortOption = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
-_SLUG: Final = re.compile(r"(?=.{1,80}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 _SERVER: Final = "Ask the service at this address, over HTTP, instead of the database here."
 _KEY: Final = "The API key for --server. The variable is safer: others see what is on a command line."
 ServerOption = Annotated[
@@ -46,7 +45,7 @@ PaperArgument = Annotated[str, typer.Argument(metavar="PAPER", parser=paper_of, 
 
 def slug_of(text: str) -> str:
     """A driver's name as it is typed. Raises typer.BadParameter."""
-    if not _SLUG.fullmatch(text):
+    if not is_slug(text):
         message = f"{text!r} is no driver: their names have small letters, digits and hyphens, like minilm-mnli-full"
         raise typer.BadParameter(message)
     return text

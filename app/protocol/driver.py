@@ -8,10 +8,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from app.protocol.axes import MetricAxis, ModelAxis, ProtocolAxes
 from app.protocol.slices import SliceKind, SliceSpec
+from app.protocol.slugs import SLUG_LENGTH, SLUG_PATTERN
 from app.protocol.units import Unit
 from app.statistics.metrics import MOST_LABELS, MetricName
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
+Slug = Annotated[str, StringConstraints(pattern=f"^{SLUG_PATTERN}$", max_length=SLUG_LENGTH)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 SemVer = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$", max_length=40)]
 HubId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$", max_length=200)]

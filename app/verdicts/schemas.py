@@ -25,10 +25,11 @@ from app.papers.schemas import NO_NUL, DocumentVerdict, Text
 from app.protocol.axes import ProtocolAxes
 from app.protocol.driver import DriverSpec, Estimand
 from app.protocol.slices import SliceKind
+from app.protocol.slugs import SLUG_PATTERN
 from app.protocol.status import VerdictStatus
 from app.statistics.metrics import MOST_LABELS, MetricName
 
-_AGENT = r"^v[0-9]+\.[0-9]+\.[0-9]+-[a-z0-9]+(-[a-z0-9]+)*$"
+_AGENT = rf"^v[0-9]+\.[0-9]+\.[0-9]+-{SLUG_PATTERN}$"
 LARGEST_SPLIT = 1_000_000
 """The posterior has a term for every possible number of correct items: ten times as many take seconds and gigabytes."""
 

@@ -15,6 +15,7 @@ from workers.runtime.backend import Backend, TokenizedExample
 from workers.runtime.memory import keep_few_products, keep_freed_memory, return_freed_memory
 from workers.runtime.packed import packed_backend
 from workers.runtime.packed.bare import BareModel
+from workers.runtime.packed.keeper import Weights
 from workers.runtime.packed.numbers import Rows
 from workers.runtime.transformers_backend import TransformersBackend
 
@@ -53,15 +54,23 @@ def build_backends(
         keep_freed_memory()
         keep_few_products()
     lower = _build(model, device, _LOWER[dtype], spend=False, longest=longest).quick if dtype in _LOWER else None
-    streamed = lower is not None and device.type == "cpu" and isinstance(model, BareModel) and _is_large(model)
-    # Beside a lower dtype of its own, float32 is for the batches that are run again.
-    found = _build(model, device, torch.float32, spend=True, streamed=streamed, longest=longest, many=lower is None)
+    found = _build(
+        model, device, torch.float32, spend=True, longest=longest, weights=_exact_weights(model, device, lower)
+    )
     if dtype is DType.tf32:
         lower = TensorFloatBackend(found.exact)
     if device.type == "cpu":
         # What the layers passed through on their way.
         return_freed_memory()
     return found if lower is None else replace(found, quick=lower)
+
+
+def _exact_weights(model: Any, device: torch.device, lower: Backend | None) -> Weights:  # noqa: ANN401 - as above
+    """What becomes of the weights in float32: beside a lower dtype of its own, for the batches that are run again."""
+    if lower is None:
+        return Weights.fast
+    streams = device.type == "cpu" and isinstance(model, BareModel) and _is_large(model)
+    return Weights.streamed if streams else Weights.small
 
 
 def _is_large(model: BareModel) -> bool:
@@ -91,13 +100,10 @@ def _build(
     dtype: torch.dtype,
     *,
     spend: bool,
-    streamed: bool = False,
     longest: int | None,
-    many: bool = True,
+    weights: Weights = Weights.fast,
 ) -> Backends:
-    packed = packed_backend(
-        model, device=device, dtype=dtype, spend=spend, streamed=streamed, longest=longest, many=many
-    )
+    packed = packed_backend(model, device=device, dtype=dtype, spend=spend, longest=longest, weights=weights)
     if packed is not None:
         return Backends(packed, packed, "packed", packed.model.kernels, packed.model.products)
     plain = TransformersBackend(model if spend else deepcopy(model), device=device, dtype=dtype)

@@ -14,6 +14,7 @@ from tests.workers.runtime_packed.test_packed_exact import LENGTHS
 from tests.workers.runtime_packed.tiny_models import CPU, random_examples, tiny
 from workers.runtime.packed import linear, packed_backend
 from workers.runtime.packed.bare import BareModel, bare_model
+from workers.runtime.packed.keeper import Weights
 from workers.runtime.packed.numbers import Rows
 from workers.runtime.weights import Stored, stored_in
 
@@ -54,7 +55,7 @@ def test_weights_that_are_read_for_each_batch(tmp_path: Path, family: str, monke
 
     with monkeypatch.context() as while_building:
         while_building.setattr(linear, "_blocked_linear", watched)
-        streamed = packed_backend(bare, device=CPU, dtype=torch.float32, streamed=True)
+        streamed = packed_backend(bare, device=CPU, dtype=torch.float32, weights=Weights.streamed)
     assert len(laid_out) == len({"out", "up", "down"}), "more than the last layer, which is there once, is kept"
     expected = packed_backend(model, device=CPU, dtype=torch.float32)
     assert kept is not None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from workers.runtime.backend import TokenizedExample
 from workers.runtime.packed.bare import BareModel
 from workers.runtime.packed.build import PackedModel, build
-from workers.runtime.packed.keeper import Keeper
+from workers.runtime.packed.keeper import Keeper, Weights
 from workers.runtime.packed.layout import blocks, pack
 from workers.runtime.packed.support import supported
 
@@ -29,24 +29,21 @@ def packed_backend(
     device: torch.device,
     dtype: torch.dtype,
     spend: bool = True,
-    streamed: bool = False,
+    weights: Weights = Weights.fast,
     longest: int | None = None,
-    many: bool = True,
 ) -> "PackedBackend | None":
     """The packed form of `model` on `device` in `dtype`; None, the model untouched, where it is not reproduced exactly.
 
     Otherwise the model is spent, unless `spend` is false: its weights become the backend's, and are freed where they
-    are laid out anew. With `streamed`, weights that are still in their files stay there, and every batch reads them:
-    for a float32 that few batches need; where `many` is false, few will come, and memory matters more than their time.
-    No example may have more tokens than `longest`. The logits are those of
-    transformers' forward in evaluation mode, one example at a time, within 1e-4 in float32, and the same bits whenever
-    the same examples come in the same order.
+    are laid out anew. No example may have more tokens than `longest`. The logits are those of transformers' forward in
+    evaluation mode, one example at a time, within 1e-4 in float32, and the same bits whenever the same examples come in
+    the same order.
     """
     if not (isinstance(model, BareModel) or supported(model)):
         return None
     config = model.config
     stored = model.stored if isinstance(model, BareModel) else {}
-    built = build(model, Keeper(device, dtype, stored, streamed, longest, many), spend=spend)
+    built = build(model, Keeper(device, dtype, stored, weights, longest), spend=spend)
     step = _ROW_STEP if device.type == "cpu" and dtype is torch.bfloat16 else 1
     return PackedBackend(built, device, config.num_attention_heads, config.num_labels, step)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +21,17 @@ STRASSEN_ROOM: Final = 1 << 30
 """Bytes beyond the weights' own that their factors may take, in all layers: DeBERTa-v3-large takes 0.8 of it."""
 
 
+class Weights(Enum):
+    """What becomes of the weights of many rows, on a CPU in float32."""
+
+    fast = "fast"
+    """Laid out as it is fastest, whatever memory that takes: many batches will come."""
+    small = "small"
+    """Laid out in no more memory than they take themselves: few will come, beside a lower dtype."""
+    streamed = "streamed"
+    """Left in their files, where they still are there, and read for every batch."""
+
+
 class Map(NamedTuple):
     """One linear map of the model: weight [N, K], bias [N], and what both are multiplied by."""
 
@@ -36,12 +48,9 @@ class Keeper:
     dtype: torch.dtype
     stored: Mapping[torch.Tensor, Numbers] = field(default_factory=dict)
     """The model's parameters that are still in their files."""
-    streamed: bool = False
-    """Whether they stay there, and every product reads its weights anew."""
+    weights: Weights = Weights.fast
     longest: int | None = None
     """The tokens of the longest example that there will be."""
-    many: bool = True
-    """Whether many batches will come: for a few, weights are not laid out in a way that takes more memory."""
     strassen: Native | None = None
     """What makes seven products of one, where the matrices are large enough."""
 
@@ -86,7 +95,7 @@ class Keeper:
         if halved is not None:
             return halved
         bias = self._bias(maps)
-        if self.streamed and all(one.weight in self.stored for one in maps):
+        if self.weights is Weights.streamed and all(one.weight in self.stored for one in maps):
             return streamed_linear([self._scaled(one) for one in maps], bias, gelu=gelu)
         rows, columns = sum(len(one.weight) for one in maps), maps[0].weight.shape[1]
         # What is laid out, moved or rounded is copied in any case.
@@ -142,7 +151,7 @@ class Keeper:
 def keepers_of(layers: Sequence[nn.Module], keeper: Keeper) -> list[Keeper]:
     """The keeper of each layer: strict float32 on a CPU is multiplied by Strassen's seven, while there is room."""
     native = native_kernels() if keeper.device.type == "cpu" else None
-    suits = keeper.many and not keeper.streamed and keeper.dtype is torch.float32 and lays_out(torch.float32)
+    suits = keeper.weights is Weights.fast and keeper.dtype is torch.float32 and lays_out(torch.float32)
     if native is None or not suits:
         return [keeper] * len(layers)
     halving, kept = replace(keeper, strassen=native), 0
