@@ -179,6 +179,7 @@ def test_what_was_computed_again_before_a_crash_is_counted(
     batches: int, client: Api, context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Broken off after some batches, and after all of them."""
+    monkeypatch.setattr(model_source, "trials", Recent(64))  # no earlier test's trial is known
     whole = request_run(client, PAPER, "sound-bfloat16")
     assert reproduce_next(context)
     expected, facts, predictions = _outcome(client, whole)
@@ -195,7 +196,8 @@ def test_what_was_computed_again_before_a_crash_is_counted(
     assert resumed["attempt"]["number"] == 2
     assert 0 < resumed["attempt"]["stored_before"] <= SIZE
     assert (resumed["attempt"]["stored_before"] == SIZE) == (batches > 1000)
-    varying = {"tokenizing_seconds"}
+    assert [one["inference"]["tried_in_an_earlier_run"] for one in (facts, resumed)] == [False, True]
+    varying = {"tokenizing_seconds", "tried_in_an_earlier_run"}
     assert {name: fact for name, fact in resumed["inference"].items() if name not in varying} == {
         name: fact for name, fact in facts["inference"].items() if name not in varying
     }
