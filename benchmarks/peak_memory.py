@@ -35,7 +35,7 @@ from workers.runtime.classifier import check_model, load_classifier
 from workers.runtime.devices import make_deterministic
 from workers.runtime.lanes import lanes_of
 from workers.runtime.predictor import Predictor
-from workers.runtime.recheck import MOST_TOGETHER, NO_RECHECK, Recheck, in_groups, one_by_one
+from workers.runtime.recheck import NO_RECHECK, Recheck
 folder, shape, dtype = pathlib.Path(sys.argv[1]), SHAPES[sys.argv[2]], DType(sys.argv[3])
 most, threads = int(sys.argv[4]), int(sys.argv[5])
 def peak():
@@ -57,10 +57,8 @@ ranked = sorted(plan, key=lambda batch: -sum(lengths[at] ** 2 for at in batch))
 chosen = ranked if most == 0 else ranked[:most] + plan[:most]
 lanes = lanes_of(torch.device("cpu"), classifier.facts.backend)
 predictor = Predictor(classifier, lanes)
-lower = dtype is not DType.float32
-groups = in_groups(chosen, MOST_TOGETHER) if lower else one_by_one(chosen)
-recheck = Recheck(0.5, budget) if lower else NO_RECHECK
-for _ in predictor.run(examples, groups, Predictor.quick_logits, recheck):
+recheck = NO_RECHECK if dtype is DType.float32 else Recheck(0.5, budget)
+for _ in predictor.run(examples, recheck.groups(chosen), Predictor.quick_logits, recheck):
     pass
 marks["predicted"] = peak()
 print(json.dumps({"peaks": marks, "batches": len(chosen), "of": len(plan), "longest": max(lengths),

@@ -17,7 +17,7 @@ from workers.runtime.classifier import check_model, load_classifier
 from workers.runtime.lanes import lanes_of
 from workers.runtime.precision import AUDIT_EXAMPLES, CALIBRATION_EXAMPLES, Trial, try_dtype
 from workers.runtime.predictor import Predictor
-from workers.runtime.recheck import NO_RECHECK, in_groups, one_by_one
+from workers.runtime.recheck import NO_RECHECK
 
 Answer = Callable[[list[tuple[str, str]]], np.ndarray]
 
@@ -56,7 +56,7 @@ def product_path(folder: Path, device: torch.device, dtype: DType, budget: int |
             recheck = known[0].recheck(budget)
         before = predictor.counts.rechecked
         logits = np.empty((len(pairs), len(LABELS)), dtype=np.float32)
-        groups = in_groups(batches, recheck.together) if recheck else one_by_one(batches)
+        groups = (recheck or NO_RECHECK).groups(batches)
         settled = Predictor.quick_logits if recheck else Predictor.exact_logits
         for positions, part, _ in predictor.run(examples, groups, settled, recheck or NO_RECHECK):
             logits[positions] = part

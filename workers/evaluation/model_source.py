@@ -24,7 +24,7 @@ from workers.runtime.devices import choose_device, device_facts, make_determinis
 from workers.runtime.lanes import lanes_of
 from workers.runtime.precision import Trial, trials, try_dtype
 from workers.runtime.predictor import Predictor
-from workers.runtime.recheck import NO_RECHECK, Recheck, in_groups, one_by_one
+from workers.runtime.recheck import NO_RECHECK, Recheck
 from workers.runtime.tokenizing import Tokenized, require_vocabulary, tokenized_slices
 
 
@@ -110,7 +110,7 @@ class ModelSource:
         # What a trial took is counted with the first batch.
         before = Counter(asdict(self._predictor.counts))
         # Whole groups, so that the same examples are run again together as if nothing had been done before.
-        groups = list(in_groups(self._batches, recheck.together) if recheck else one_by_one(self._batches))
+        groups = list((recheck or NO_RECHECK).groups(self._batches))
         asked = [any(wanted[batch].any() for batch in group) for group in groups]
         with closing(
             self._predictor.run(
@@ -125,21 +125,15 @@ class ModelSource:
         ) as made:
             for group, at_work in zip(groups, asked, strict=True):
                 for planned in group:
-                    if not at_work:
-                        yield self._nothing_of(planned)
+                    found, keep = next(made) if at_work else None, wanted[planned]
+                    if found is None or not keep.any():
+                        none = np.empty((0, len(self._classifier.columns)), np.float32)
+                        yield Answers(planned[:0], np.empty(0, np.int16), none, planned)
                         continue
-                    positions, logits, counts = next(made)
-                    keep = wanted[planned]
-                    if not keep.any():
-                        yield self._nothing_of(planned)
-                        continue
+                    positions, logits, counts = found
                     best = logits[keep].argmax(axis=1).astype(np.int16)
                     yield Answers(positions[keep], best, logits[keep], planned, before + Counter(asdict(counts)))
                     before.clear()
-
-    def _nothing_of(self, planned: NDArray[np.int64]) -> Answers:
-        none = np.empty((0, len(self._classifier.columns)), np.float32)
-        return Answers(planned[:0], np.empty(0, np.int16), none, planned)
 
     def _recheck(self) -> Recheck | None:
         """What is run again, by a trial of the lower dtype; None where everything runs in float32."""

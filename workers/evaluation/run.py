@@ -149,7 +149,7 @@ def open_run(
 
     `catalogue` is what relative paths begin at, `cache` where downloads are kept. `on_stage` hears `loading_data`,
     `loading_model` and, with the first batch, `inference`; `on_step` is called before each batch that a lower dtype is
-    tried on. Raises DriverError.
+    tried on, and after each that was at work. Raises DriverError.
     """
     stages = Stages(on_stage)
     _begin_hashing(spec, catalogue)

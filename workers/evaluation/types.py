@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Stage = Literal["loading_data", "loading_model", "inference"]
 OnStage = Callable[[str], None]
 OnStep = Callable[[], None]
-"""Called before each batch that gives no prediction; what it raises ends the run."""
+"""Called for each batch, whether it gives predictions yet or not; what it raises ends the run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ One batch leaves a few of them, and float32 is slow for few: an example of large
 512 (one thread, docs/decisions/0041), and a GPU is not filled by fifty.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
@@ -21,22 +21,6 @@ _FIRST: Final = 2
 MOST_TOGETHER: Final = 8
 _FULL: Final = 0.5
 """Of a batch's tokens: with all of them, float32 of base took 1 % less for each (docs/decisions/0041)."""
-
-
-def in_groups(batches: Sequence[Positions], together: int) -> Iterator[Sequence[Positions]]:
-    """Batches that are looked at again together: so many, and before them two at the most, so that answers show soon.
-
-    They follow from plan and trial, so that a resumed run that goes on with whole groups gives the same bits.
-    """
-    start, count = 0, min(_FIRST, together)
-    while start < len(batches):
-        yield batches[start : start + count]
-        start, count = start + count, together
-
-
-def one_by_one(batches: Iterable[Positions]) -> Iterator[Sequence[Positions]]:
-    """Each batch as a group, for what is not looked at again."""
-    return ([batch] for batch in batches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +40,16 @@ class Recheck:
         enough = ceil(_FULL / share) if share > _FULL / MOST_TOGETHER else MOST_TOGETHER
         return cls(bound, budget, enough)
 
+    def groups(self, batches: Sequence[Positions]) -> Iterator[Sequence[Positions]]:
+        """Batches that are looked at again together: first two at the most, so that answers show soon.
+
+        They follow from plan and trial, so that a resumed run that goes on with whole groups gives the same bits.
+        """
+        start, count = 0, min(_FIRST, self.together)
+        while start < len(batches):
+            yield batches[start : start + count]
+            start, count = start + count, self.together
+
     def doubts(self, logits: Logits) -> NDArray[np.bool_]:
         """Which of the rows [n, C] are not to be trusted: bool [n]."""
         doubted: NDArray[np.bool_] = top_two_margin(logits) <= self.bound
@@ -66,8 +60,8 @@ class Recheck:
         return list(by_length(doubtful, lengths, self.budget))
 
 
-NO_RECHECK: Final = Recheck(bound=-1.0, budget=1)
-"""No margin is below zero."""
+NO_RECHECK: Final = Recheck(bound=-1.0, budget=1, together=1)
+"""No margin is below zero, and no batch waits for another."""
 
 
 def top_two_margin(logits: Logits) -> NDArray[np.float32]:

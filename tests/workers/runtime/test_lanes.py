@@ -12,7 +12,7 @@ from app.protocol.errors import DriverError
 from tests.workers.runtime.fakes import FakeBackend, classifier, example, true_logits
 from workers.runtime.lanes import Lanes, lanes_of
 from workers.runtime.predictor import Predictor
-from workers.runtime.recheck import one_by_one
+from workers.runtime.recheck import NO_RECHECK
 
 pytestmark = pytest.mark.worker
 
@@ -137,7 +137,7 @@ def test_what_does_not_fit_alone_either_ends_the_run() -> None:
     predictor = Predictor(classifier(FakeBackend(limit=0)), Lanes(2))
     plan = [np.array([number]) for number in range(6)]
     with pytest.raises(DriverError) as caught:
-        list(predictor.run([example(number) for number in range(6)], one_by_one(plan), Predictor.exact_logits))
+        list(predictor.run([example(number) for number in range(6)], NO_RECHECK.groups(plan), Predictor.exact_logits))
     assert caught.value.code == "out_of_memory"
 
 
@@ -145,7 +145,7 @@ def test_each_batch_has_its_own_counts() -> None:
     predictor = Predictor(classifier(FakeBackend(), FakeBackend(limit=2, bad=frozenset({5}))), Lanes(3))
     plan = [np.array([number, number + 1, number + 2]) for number in range(0, 30, 3)]
     examples = [example(number) for number in range(30)]
-    found = list(predictor.run(examples, one_by_one(plan), Predictor.quick_logits))
+    found = list(predictor.run(examples, NO_RECHECK.groups(plan), Predictor.quick_logits))
     np.testing.assert_array_equal(np.concatenate([batch.logits for batch in found])[:, 0], _first(30))
     assert [(batch.counts.halvings, batch.counts.non_finite) for batch in found] == [(1, 0), (1, 1)] + [(1, 0)] * 8
     assert (predictor.counts.batches, predictor.counts.halvings, predictor.counts.non_finite) == (10, 10, 1)

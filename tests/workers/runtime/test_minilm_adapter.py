@@ -14,7 +14,7 @@ from workers.datasets.load import load_split
 from workers.runtime.batching import plan_batches
 from workers.runtime.classifier import Classifier, check_model, load_classifier
 from workers.runtime.predictor import Predictor
-from workers.runtime.recheck import one_by_one
+from workers.runtime.recheck import NO_RECHECK
 from workers.runtime.tokenizing import Tokenized
 
 pytestmark = pytest.mark.worker
@@ -47,7 +47,7 @@ def logits(classifier: Classifier, tokenized: Tokenized) -> NDArray[np.float32]:
     plan = plan_batches([len(example) for example in tokenized.examples], budget=1024, seed=0)
     found = np.full((len(_ROWS), 3), np.nan, dtype=np.float32)
     predictor = Predictor(classifier)
-    for positions, part, _ in predictor.run(tokenized.examples, one_by_one(plan), Predictor.exact_logits):
+    for positions, part, _ in predictor.run(tokenized.examples, NO_RECHECK.groups(plan), Predictor.exact_logits):
         found[positions] = part
     return found
 

@@ -21,7 +21,7 @@ from workers.runtime.precision import (
     try_dtype,
 )
 from workers.runtime.predictor import Predictor
-from workers.runtime.recheck import Recheck, in_groups, one_by_one, top_two_margin
+from workers.runtime.recheck import NO_RECHECK, Recheck, top_two_margin
 
 pytestmark = pytest.mark.worker
 
@@ -147,7 +147,7 @@ def test_doubtful_examples_are_made_exact_and_no_answer_differs() -> None:
     trial = try_dtype(predictor, _EXAMPLES, _PLAN)
     assert trial.calibration is not None
     recheck = Recheck(trial.calibration.bound, budget=128)
-    for positions, logits, _ in predictor.run(_EXAMPLES, in_groups(_PLAN, 8), Predictor.quick_logits, recheck):
+    for positions, logits, _ in predictor.run(_EXAMPLES, recheck.groups(_PLAN), Predictor.quick_logits, recheck):
         np.testing.assert_array_equal(logits.argmax(axis=1), _EXACT[positions].argmax(axis=1))
     margins = top_two_margin(FakeBackend(error=0.1, limit=len(_EXAMPLES)).logits(_EXAMPLES))
     assert predictor.counts.rechecked == np.count_nonzero(margins <= recheck.bound)
@@ -165,7 +165,7 @@ def test_what_was_tried_is_answered_by_float32_and_not_asked_again(stray: float)
     bound = trial.calibration.bound
     assert trial.doubtful == {position for position in trial.exact if margins[position] <= bound}
     for positions, logits, _ in predictor.run(
-        _EXAMPLES, one_by_one(_PLAN), Predictor.quick_logits, known=trial.exact, doubtful=trial.doubtful
+        _EXAMPLES, NO_RECHECK.groups(_PLAN), Predictor.quick_logits, known=trial.exact, doubtful=trial.doubtful
     ):
         tried = [position in trial.exact for position in positions.tolist()]
         np.testing.assert_array_equal(logits[tried], _EXACT[positions[tried]])
@@ -194,7 +194,7 @@ def test_bfloat16_with_recheck_has_float32s_answers(deberta: Path) -> None:
     assert trial.fallback is None
     changed = 0
     recheck = Recheck(trial.calibration.bound, budget=512)
-    for positions, logits, _ in predictor.run(examples, in_groups(plan, 8), Predictor.quick_logits, recheck):
+    for positions, logits, _ in predictor.run(examples, recheck.groups(plan), Predictor.quick_logits, recheck):
         exact = predictor.exact_logits([examples[position] for position in positions])
         np.testing.assert_array_equal(logits.argmax(axis=1), exact.argmax(axis=1))
         changed += int(np.count_nonzero((logits != exact).any(axis=1)))

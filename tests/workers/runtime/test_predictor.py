@@ -5,7 +5,7 @@ import torch
 from app.protocol.errors import DriverError
 from tests.workers.runtime.fakes import FakeBackend, classifier, example, true_logits
 from workers.runtime.predictor import Predictor
-from workers.runtime.recheck import one_by_one
+from workers.runtime.recheck import NO_RECHECK
 
 pytestmark = pytest.mark.worker
 
@@ -63,6 +63,6 @@ def test_non_finite_values_in_float32_end_the_run() -> None:
 def test_batches_come_with_their_positions() -> None:
     plan = [np.array([4, 2]), np.array([9])]
     predictor = Predictor(classifier(FakeBackend()))
-    found = list(predictor.run(_BATCH, one_by_one(plan), Predictor.exact_logits))
+    found = list(predictor.run(_BATCH, NO_RECHECK.groups(plan), Predictor.exact_logits))
     assert [batch.positions.tolist() for batch in found] == [[4, 2], [9]]
     np.testing.assert_array_equal(found[0].logits, _EXPECTED[[4, 2]])

@@ -10,7 +10,7 @@ from tests.workers.runtime.fakes import FakeBackend, classifier, example, true_l
 from workers.runtime.batching import plan_batches
 from workers.runtime.lanes import Lanes
 from workers.runtime.predictor import Predictor
-from workers.runtime.recheck import Recheck, in_groups, one_by_one, top_two_margin
+from workers.runtime.recheck import NO_RECHECK, Recheck, top_two_margin
 
 pytestmark = pytest.mark.worker
 
@@ -35,11 +35,12 @@ def test_so_many_batches_go_together_as_leave_half_a_batch(share: float, togethe
 
 def test_the_first_group_is_smaller() -> None:
     plan = _plan(40)
-    assert [len(group) for group in in_groups(plan, 1)] == [1] * len(plan)
-    groups = list(in_groups(plan, 8))
+    assert [len(group) for group in NO_RECHECK.groups(plan)] == [1] * len(plan)
+    recheck = Recheck(0.1, budget=60)
+    groups = list(recheck.groups(plan))
     assert [len(group) for group in groups[:3]] == [2, 8, 8]
     assert [batch.tolist() for group in groups for batch in group] == [batch.tolist() for batch in plan]
-    assert list(in_groups([], 8)) == []
+    assert list(recheck.groups([])) == []
 
 
 @settings(max_examples=60, deadline=None)
@@ -56,10 +57,9 @@ def test_whatever_is_doubted_gets_float32s_answer_and_everything_else_keeps_its_
 ) -> None:
     exact, plan = FakeBackend(), _plan(budget)
     predictor = Predictor(classifier(exact, FakeBackend(error=_ERROR)), Lanes(lanes))
-    groups = in_groups(plan, 8) if grouped else one_by_one(plan)
+    recheck = Recheck(bound, again, together=8 if grouped else 1)
     stored = {position: np.full(3, position, dtype=np.float32) for position in known}
-    recheck = Recheck(bound, again)
-    found = list(predictor.run(_EXAMPLES, groups, Predictor.quick_logits, recheck, known=stored))
+    found = list(predictor.run(_EXAMPLES, recheck.groups(plan), Predictor.quick_logits, recheck, known=stored))
     assert [batch.positions.tolist() for batch in found] == [batch.tolist() for batch in plan]
     positions, logits = (np.concatenate([batch[part] for batch in found]) for part in (0, 1))
     doubted = (top_two_margin(_QUICK) <= bound) & ~np.isin(np.arange(_COUNT), list(known))
@@ -76,8 +76,8 @@ def test_few_of_many_batches_are_one_batch_in_float32() -> None:
     exact, plan = FakeBackend(), _plan(60)
     predictor = Predictor(classifier(exact, FakeBackend(error=_ERROR)), Lanes(2))
     recheck = Recheck(0.02, budget=1_000)
-    list(predictor.run(_EXAMPLES, in_groups(plan, 8), Predictor.quick_logits, recheck))
-    groups = [np.concatenate(group) for group in in_groups(plan, 8)]
+    list(predictor.run(_EXAMPLES, recheck.groups(plan), Predictor.quick_logits, recheck))
+    groups = [np.concatenate(group) for group in recheck.groups(plan)]
     assert exact.sizes == [size for group in groups if (size := int((top_two_margin(_QUICK[group]) <= 0.02).sum()))]
     assert len(exact.sizes) < len(plan) / 4
 
@@ -94,9 +94,8 @@ def test_somebody_who_wants_it_to_end_is_heard_after_every_batch(lanes: int) -> 
 
     exact, quick = FakeBackend(), FakeBackend(error=_ERROR)
     predictor = Predictor(classifier(exact, quick), Lanes(lanes))
-    made = predictor.run(
-        _EXAMPLES, in_groups(_plan(60), 8), Predictor.quick_logits, Recheck(0.5, budget=60), on_step=on_step
-    )
+    recheck = Recheck(0.5, budget=60)
+    made = predictor.run(_EXAMPLES, recheck.groups(_plan(60)), Predictor.quick_logits, recheck, on_step=on_step)
     with pytest.raises(KeyboardInterrupt):
         list(made)
     assert 5 <= len(quick.sizes) + len(exact.sizes) <= 5 + 2 * lanes
@@ -105,6 +104,7 @@ def test_somebody_who_wants_it_to_end_is_heard_after_every_batch(lanes: int) -> 
 def test_a_group_that_needs_no_second_look_does_not_wait_for_another() -> None:
     predictor = Predictor(classifier(FakeBackend(), FakeBackend(error=_ERROR)))
     plan = _plan(60)
-    made = predictor.run(_EXAMPLES, in_groups(plan, 8), Predictor.quick_logits, Recheck(-1.0, budget=60))
+    recheck = Recheck(-1.0, budget=60)
+    made = predictor.run(_EXAMPLES, recheck.groups(plan), Predictor.quick_logits, recheck)
     assert [next(made).positions.tolist() for _ in range(2)] == [batch.tolist() for batch in plan[:2]]
     assert predictor.classifier.backend.sizes == [len(batch) for batch in plan[:2]]  # type: ignore[attr-defined]
